@@ -1,0 +1,205 @@
+//! From the arguments to the exit code.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
+use trefoil_fsat::Fs;
+
+use crate::argv::Arguments;
+use crate::commands::Verb;
+use crate::context::{Context, GlobalOptions};
+use crate::error::{CliError, Result};
+use crate::ui::Ui;
+use crate::{environment, help, version};
+
+/// OSTree repositories and deployments, where every step costs what changed
+#[derive(Parser, Debug)]
+#[command(
+    name = "trefoil",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    args_override_self = true,
+    infer_long_args = false
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// The definition of all verbs, with the global options carried into each.
+pub fn command() -> clap::Command {
+    let mut command = lenient(Cli::command());
+    command.build();
+    command
+}
+
+/// `ostree` takes whatever follows an option for its value, so `--depth -1` works, and does not
+/// look at arguments behind those it wants.
+fn lenient(command: clap::Command) -> clap::Command {
+    let takes_all = command.has_subcommands()
+        || command.get_positionals().any(|arg| matches!(arg.get_action(), ArgAction::Append));
+    let command = match takes_all {
+        true => command,
+        false => {
+            let ignored = Arg::new("ignored").action(ArgAction::Append).num_args(0..);
+            command.arg(ignored.hide(true))
+        }
+    };
+    command
+        .mut_args(|arg| {
+            let option = !arg.is_positional() && arg.get_action().takes_values();
+            if option { arg.allow_hyphen_values(true) } else { arg }
+        })
+        .mut_subcommands(lenient)
+}
+
+/// Runs the program with `args`, the first being its own name.
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let name = program_name(args.first());
+    let root = if name == "ostree" { without_own_verbs(command()) } else { command() };
+    let found = Arguments::split(args.get(1..).unwrap_or_default(), &root);
+    if found.path.is_empty()
+        && let Some(error) = found.unknown.as_deref().and_then(|verb| exec_extension(verb, &args))
+    {
+        return report(&Ui::default(), &error, &root, &name, &found.path);
+    }
+    let mut ui = Ui::default();
+    match parse(&root, &found) {
+        Err(error) => report(&ui, &error, &root, &name, &found.path),
+        Ok(cli) => {
+            ui.verbose = cli.global.verbose;
+            let cx = Context { global: cli.global.clone(), ui, fs: Fs::new() };
+            match dispatch(cli, &cx, &found, &root, &name).and_then(|()| cx.ui.flush()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => report(&cx.ui, &error, &root, &name, &found.path),
+            }
+        }
+    }
+}
+
+/// The help of `ostree` lists what `ostree` has.
+fn without_own_verbs(command: clap::Command) -> clap::Command {
+    ["bench", "demo"].into_iter().fold(command, |c, verb| c.mut_subcommand(verb, |v| v.hide(true)))
+}
+
+/// The last component of the name we were called by.
+fn program_name(first: Option<&OsString>) -> String {
+    let name = first.and_then(|p| Path::new(p).file_name()).and_then(OsStr::to_str);
+    if name == Some("ostree") { "ostree" } else { "trefoil" }.to_string()
+}
+
+fn parse(root: &clap::Command, found: &Arguments) -> Result<Cli> {
+    let words = std::iter::once(OsString::from("trefoil"))
+        .chain(found.path.iter().map(OsString::from))
+        .chain(found.rest.iter().cloned());
+    let parsed = root.clone().try_get_matches_from(words);
+    parsed.and_then(|m| Cli::from_arg_matches(&m)).map_err(|e| argument_error(&e))
+}
+
+/// Puts clap's errors into the words of `ostree`.
+fn argument_error(error: &clap::Error) -> CliError {
+    let name = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(name)) => name.clone(),
+        _ => String::new(),
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument if name.starts_with('-') => {
+            CliError::failed(format!("Unknown option {name}"))
+        }
+        ErrorKind::UnknownArgument => CliError::usage("Too many arguments given"),
+        ErrorKind::InvalidValue if error.get(ContextKind::InvalidValue).is_some_and(is_empty) => {
+            CliError::failed(format!("Missing argument for {name}"))
+        }
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            CliError::failed(first.strip_prefix("error: ").unwrap_or(first))
+        }
+    }
+}
+
+fn is_empty(value: &ContextValue) -> bool {
+    matches!(value, ContextValue::String(text) if text.is_empty())
+}
+
+fn dispatch(
+    cli: Cli,
+    cx: &Context,
+    found: &Arguments,
+    root: &clap::Command,
+    name: &str,
+) -> Result<()> {
+    if cli.global.version {
+        return cx.ui.text(version::text());
+    }
+    if cli.global.help {
+        return cx.ui.text(help::text(root, name, &found.path));
+    }
+    if let Some(word) = &found.unknown {
+        let word = word.to_string_lossy();
+        return Err(CliError::usage(match found.path.last() {
+            None => format!("Unknown command '{word}'"),
+            Some(group) => format!("Unknown \"{group}\" subcommand '{word}'"),
+        }));
+    }
+    match cli.verb {
+        Some(verb) => verb.run(cx),
+        None => Err(CliError::usage("No command specified")),
+    }
+}
+
+fn report(
+    ui: &Ui,
+    error: &CliError,
+    root: &clap::Command,
+    name: &str,
+    path: &[String],
+) -> ExitCode {
+    let mut text = String::new();
+    if let CliError::Usage(_) = error {
+        text.push_str(&help::text(root, name, path));
+    }
+    text.push_str(&format!("error: {error}"));
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\nhint: {hint}"));
+    }
+    // Nobody is left to tell when standard error cannot be written.
+    let _ = ui.words(text);
+    ExitCode::from(error.exit_code())
+}
+
+/// Turns into the program `ostree-VERB` where PATH has one, with all arguments, as `ostree`
+/// does. Returns only where there is none, or the error of starting it.
+fn exec_extension(verb: &OsStr, args: &[OsString]) -> Option<CliError> {
+    let mut program = OsString::from("ostree-");
+    program.push(verb);
+    let path = environment::search_path();
+    let found = !verb.as_encoded_bytes().contains(&b'/')
+        && std::env::split_paths(&path).any(|dir| is_program(&dir.join(&program)));
+    if !found {
+        return None;
+    }
+    let error = std::process::Command::new(&program).args(&args[1..]).exec();
+    Some(CliError::failed(format!("Executing {}: {error}", program.to_string_lossy())))
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    /// Guards the definitions: clap checks them for clashes of names and letters.
+    #[test]
+    fn definitions_are_consistent() {
+        super::lenient(<super::Cli as clap::CommandFactory>::command()).debug_assert();
+    }
+}

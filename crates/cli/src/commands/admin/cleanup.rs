@@ -1,0 +1,29 @@
+//! `admin cleanup`: deletes what no deployment needs.
+
+use clap::Args;
+use trefoil_sysroot::CleanupOptions;
+
+use super::engine::EngineArgs;
+use super::target::Target;
+use crate::error::Result;
+
+/// Arguments of `admin cleanup`.
+#[derive(Args, Debug)]
+pub struct CleanupArgs {
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+/// Runs `admin cleanup`.
+pub fn run(args: CleanupArgs, target: &Target<'_>) -> Result<()> {
+    let (mut sysroot, lock) = target.open_locked()?;
+    let builder = args.engine.builder();
+    let report = sysroot.cleanup(&lock, &builder, CleanupOptions { prune: true })?;
+    for name in &report.deleted {
+        target.cx.ui.debug(format_args!("deleted {name}"))?;
+    }
+    for name in &report.kept {
+        target.cx.ui.debug(format_args!("kept {name} as the spare"))?;
+    }
+    target.say_freed(report.pruned)
+}

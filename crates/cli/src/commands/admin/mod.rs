@@ -1,0 +1,157 @@
+//! `admin`: the verbs of a sysroot, one file each.
+
+mod cleanup;
+mod config_diff;
+mod deploy;
+mod engine;
+mod init_fs;
+mod instutil;
+mod kargs;
+mod pin;
+mod rollback;
+mod set_default;
+mod set_origin;
+mod spare;
+mod stateroot_init;
+mod status;
+mod switch;
+mod target;
+mod timings;
+mod undeploy;
+mod upgrade;
+mod upgrader;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::commands::not_yet::{self, NotYetArgs};
+use crate::context::Context;
+use crate::error::{CliError, Result};
+use target::Target;
+
+/// Arguments of `admin`.
+#[derive(Args, Debug)]
+pub struct AdminArgs {
+    #[command(flatten)]
+    sysroot: SysrootArgs,
+    #[command(subcommand)]
+    verb: Option<AdminVerb>,
+}
+
+/// Options of all verbs of `admin`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SysrootArgs {
+    /// Use the sysroot at PATH (default: OSTREE_SYSROOT or /)
+    #[arg(long, value_name = "PATH", global = true)]
+    sysroot: Option<PathBuf>,
+    /// Print current deployment directory and exit
+    #[arg(long, global = true)]
+    print_current_dir: bool,
+}
+
+/// The verbs of `admin`. Those that are only there to say that they are missing are hidden.
+#[derive(Subcommand, Debug)]
+pub enum AdminVerb {
+    /// Delete untagged deployments and repository objects
+    Cleanup(cleanup::CleanupArgs),
+    /// Diff current /etc configuration versus default
+    ConfigDiff(config_diff::ConfigDiffArgs),
+    /// Checkout revision REFSPEC as the new default deployment
+    Deploy(deploy::DeployArgs),
+    /// Initialize a root filesystem
+    InitFs(init_fs::InitFsArgs),
+    /// Deprecated commands intended for installer programs
+    #[command(hide = true)]
+    Instutil(instutil::InstutilArgs),
+    /// Change kernel arguments
+    Kargs(kargs::KargsArgs),
+    /// Initialize empty state for given operating system
+    OsInit(stateroot_init::StaterootInitArgs),
+    /// Initialize empty state for given operating system
+    StaterootInit(stateroot_init::StaterootInitArgs),
+    /// Change the "pinning" state of a deployment, INDEX can be >= 0 or one of booted, pending or rollback strings
+    Pin(pin::PinArgs),
+    /// Make the rollback deployment the default
+    Rollback(rollback::RollbackArgs),
+    /// Make deployment INDEX the default
+    SetDefault(set_default::SetDefaultArgs),
+    /// Set Origin and create a new origin file
+    SetOrigin(set_origin::SetOriginArgs),
+    /// Look after the spare, the tree that becomes the next deployment
+    Spare(spare::SpareArgs),
+    /// List deployments
+    Status(status::StatusArgs),
+    /// Construct new tree from REFSPEC and deploy it
+    Switch(switch::SwitchArgs),
+    /// Delete deployment INDEX
+    Undeploy(undeploy::UndeployArgs),
+    /// Construct new tree from current origin and deploy it, if it changed
+    Upgrade(upgrade::UpgradeArgs),
+
+    /// Internal command to run at boot after an update was applied
+    #[command(hide = true)]
+    BootComplete(NotYetArgs),
+    /// Internal command to run at shutdown time
+    #[command(hide = true)]
+    FinalizeStaged(NotYetArgs),
+    /// Change the finalization locking state of the staged deployment
+    #[command(hide = true)]
+    LockFinalization(NotYetArgs),
+    /// Update the repo and deployments as needed after a copy
+    #[command(hide = true)]
+    PostCopy(NotYetArgs),
+    /// Prepare deployment for soft-reboot
+    #[command(hide = true)]
+    PrepareSoftReboot(NotYetArgs),
+    /// Internal command to assemble a state overlay
+    #[command(hide = true)]
+    StateOverlay(NotYetArgs),
+    /// Make the current deployment mutable (as a hotfix or development)
+    #[command(hide = true)]
+    Unlock(NotYetArgs),
+}
+
+/// Runs `admin`.
+pub fn run(args: AdminArgs, cx: &Context) -> Result<()> {
+    let target = Target::new(cx, args.sysroot.sysroot);
+    if args.sysroot.print_current_dir {
+        return target.print_current_dir();
+    }
+    match args.verb {
+        None => Err(CliError::usage("No \"admin\" subcommand specified")),
+        Some(verb) => verb.run(&target),
+    }
+}
+
+impl AdminVerb {
+    fn run(self, target: &Target<'_>) -> Result<()> {
+        match self {
+            AdminVerb::Cleanup(args) => cleanup::run(args, target),
+            AdminVerb::ConfigDiff(args) => config_diff::run(args, target),
+            AdminVerb::Deploy(args) => deploy::run(args, target),
+            AdminVerb::InitFs(args) => init_fs::run(args, target),
+            AdminVerb::Instutil(args) => instutil::run(args, target),
+            AdminVerb::Kargs(args) => kargs::run(args, target),
+            AdminVerb::OsInit(args) | AdminVerb::StaterootInit(args) => {
+                stateroot_init::run(args, target)
+            }
+            AdminVerb::Pin(args) => pin::run(args, target),
+            AdminVerb::Rollback(args) => rollback::run(args, target),
+            AdminVerb::SetDefault(args) => set_default::run(args, target),
+            AdminVerb::SetOrigin(args) => set_origin::run(args, target),
+            AdminVerb::Spare(args) => spare::run(args, target),
+            AdminVerb::Status(args) => status::run(args, target),
+            AdminVerb::Switch(args) => switch::run(args, target),
+            AdminVerb::Undeploy(args) => undeploy::run(args, target),
+            AdminVerb::Upgrade(args) => upgrade::run(args, target),
+            AdminVerb::BootComplete(_) => not_yet::run("admin boot-complete"),
+            AdminVerb::FinalizeStaged(_) => not_yet::run("admin finalize-staged"),
+            AdminVerb::LockFinalization(_) => not_yet::run("admin lock-finalization"),
+            AdminVerb::PostCopy(_) => not_yet::run("admin post-copy"),
+            AdminVerb::PrepareSoftReboot(_) => not_yet::run("admin prepare-soft-reboot"),
+            AdminVerb::StateOverlay(_) => not_yet::run("admin state-overlay"),
+            AdminVerb::Unlock(_) => not_yet::run("admin unlock"),
+        }
+    }
+}

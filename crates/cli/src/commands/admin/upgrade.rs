@@ -1,0 +1,87 @@
+//! `admin upgrade`: pulls what the origin follows, and deploys it.
+
+use clap::Args;
+use trefoil_sysroot::{CleanupOptions, origin};
+
+use super::deploy::staging;
+use super::engine::{Engine, EngineArgs, ReportArgs};
+use super::target::Target;
+use super::upgrader::{Upgrader, reboot};
+use crate::environment;
+use crate::error::{CliError, Result};
+
+/// Arguments of `admin upgrade`.
+#[derive(Args, Debug)]
+pub struct UpgradeArgs {
+    /// Use a different operating system root than the current one
+    #[arg(long, value_name = "OSNAME")]
+    os: Option<String>,
+    /// Reboot after a successful upgrade
+    #[arg(short, long)]
+    reboot: bool,
+    /// Permit deployment of chronologically older trees
+    #[arg(long)]
+    allow_downgrade: bool,
+    /// Deploy CHECKSUM instead of the latest tree
+    #[arg(long, value_name = "CHECKSUM")]
+    override_commit: Option<String>,
+    /// Do not create a deployment, just download
+    #[arg(long)]
+    pull_only: bool,
+    /// Do not pull, only deploy
+    #[arg(long)]
+    deploy_only: bool,
+    #[arg(long, hide = true)]
+    stage: bool,
+    #[arg(short, long, hide = true)]
+    kexec: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+/// Runs `admin upgrade`.
+pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
+    check(&args)?;
+    let (mut sysroot, lock) = target.open_locked()?;
+    if args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some() {
+        return Err(staging(&sysroot));
+    }
+    let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
+    upgrader.check_configured()?;
+    origin::remove_transient_state(&mut upgrader.origin);
+    if let Some(commit) = &args.override_commit {
+        upgrader.origin.set_string("origin", "override-commit", commit)?;
+    }
+    let pulled = upgrader.pull(args.deploy_only, args.allow_downgrade);
+    if pulled.is_err() && args.pull_only {
+        // Half pulled commits of earlier attempts go; the error of the pull is what counts.
+        let options = CleanupOptions { prune: true };
+        let _ = sysroot.cleanup(&lock, &args.engine.builder(), options);
+    }
+    let commit = pulled?;
+    if commit == upgrader.merge.checksum {
+        return target.cx.ui.line("No update available.");
+    }
+    if !args.pull_only {
+        let engine = Engine { target, engine: args.engine, report: args.report };
+        engine.deploy(&mut sysroot, &lock, &upgrader.deploy_options(&commit))?;
+    }
+    if args.reboot { reboot(&sysroot) } else { Ok(()) }
+}
+
+fn check(args: &UpgradeArgs) -> Result<()> {
+    if args.kexec {
+        return Err(CliError::not_yet("'admin upgrade --kexec'"));
+    }
+    if args.pull_only && args.deploy_only {
+        let text = "Cannot simultaneously specify --pull-only and --deploy-only";
+        return Err(CliError::failed(text));
+    }
+    if args.pull_only && args.reboot {
+        let text = "Cannot simultaneously specify --pull-only and --reboot or --kexec";
+        return Err(CliError::failed(text));
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Pulling what an origin follows, shared by `upgrade` and `switch`.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use trefoil_format::checksum::Checksum;
+use trefoil_format::keyfile::KeyFile;
+use trefoil_format::name::{RefName, Refspec};
+use trefoil_repo::pull::{self, PullError, PullOptions, PullRef};
+use trefoil_repo::remote::{find_remote, open_url};
+use trefoil_sysroot::deploy::DeployOptions;
+use trefoil_sysroot::{Deployment, Sysroot, origin};
+
+use super::target::Target;
+use crate::commands::remote::Place;
+use crate::error::{CliError, Result};
+
+/// One stateroot on its way to another commit.
+pub struct Upgrader<'a> {
+    target: &'a Target<'a>,
+    /// The stateroot.
+    pub stateroot: String,
+    /// The deployment that is upgraded.
+    pub merge: Deployment,
+    /// The origin that the new deployment will have.
+    pub origin: KeyFile,
+}
+
+impl<'a> Upgrader<'a> {
+    /// An upgrade of `stateroot` (`None`: the booted one).
+    pub fn new(target: &'a Target<'a>, sysroot: &Sysroot, stateroot: Option<&str>) -> Result<Self> {
+        let stateroot = match (stateroot, sysroot.booted()) {
+            (Some(""), _) => return Err(CliError::failed("Invalid empty osname")),
+            (Some(name), _) => name.to_string(),
+            (None, Some(booted)) => booted.stateroot.clone(),
+            (None, None) => {
+                let text = "Not currently booted into an OSTree system and no OS specified";
+                return Err(CliError::failed(text));
+            }
+        };
+        let merge = sysroot.merge_deployment(&stateroot).cloned().ok_or_else(|| {
+            CliError::failed(format!("No previous deployment for OS '{stateroot}'"))
+        })?;
+        let origin = merge.origin.clone().ok_or_else(|| {
+            CliError::failed(format!("No origin known for deployment {}", merge.name()))
+        })?;
+        Ok(Upgrader { target, stateroot, merge, origin })
+    }
+
+    /// What the origin follows.
+    pub fn refspec(&self) -> Result<Refspec> {
+        let refspec = origin::refspec(&self.origin).ok_or_else(|| {
+            CliError::failed(
+                "No origin/refspec in current deployment origin; cannot upgrade via ostree",
+            )
+        })?;
+        Ok(Refspec::parse(&refspec)?)
+    }
+
+    /// Fails where the maker of the system wants its owner to choose an origin first.
+    pub fn check_configured(&self) -> Result<()> {
+        match self.origin.string("origin", "unconfigured-state") {
+            Some(state) => Err(CliError::failed(format!("origin unconfigured-state: {state}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings the commit here that the origin follows, unless `local`, and gives it. A ref that
+    /// came to its end leads on to the next one, which the origin follows from then on.
+    pub fn pull(&mut self, local: bool, allow_older: bool) -> Result<Checksum> {
+        let place = Place::open(self.target.cx, Some(self.target.path()))?;
+        let repo = &place.repo;
+        let wanted = self.origin.string("origin", "override-commit");
+        let wanted: Option<Checksum> = wanted.map(|text| text.parse()).transpose()?;
+        let mut refspec = self.refspec()?;
+        let fetch = |refspec: &Refspec, name: &str| match local {
+            true => Ok(()),
+            false => self.fetch(&place, refspec, name, allow_older),
+        };
+        match &wanted {
+            Some(commit) => fetch(&refspec, &commit.to_hex())?,
+            None => fetch(&refspec, refspec.name.as_str())?,
+        }
+        let tip = match &wanted {
+            Some(commit) => *commit,
+            None => repo.resolve_rev(&refspec.to_string())?,
+        };
+        let commit = repo.load_commit(&tip)?;
+        if let Some(next) = commit.metadata.get_str("ostree.endoflife-rebase") {
+            refspec.name = RefName::new(next)?;
+            fetch(&refspec, next)?;
+            self.origin.set_string("origin", "refspec", &refspec.to_string())?;
+        }
+        let new = match wanted {
+            Some(commit) => {
+                repo.set_ref(&refspec, Some(&commit))?;
+                commit
+            }
+            None => repo.resolve_rev(&refspec.to_string())?,
+        };
+        if !allow_older && new != self.merge.checksum {
+            self.check_time(&place, new)?;
+        }
+        Ok(new)
+    }
+
+    /// Pulls a ref or a commit from the remote of `refspec`; a local ref needs none.
+    fn fetch(&self, place: &Place, refspec: &Refspec, name: &str, allow_older: bool) -> Result<()> {
+        let Some(remote_name) = &refspec.remote else { return Ok(()) };
+        let remote = find_remote(&place.repo, place.remotes_d.as_ref(), remote_name.as_str())?;
+        remote.check_pullable()?;
+        let url = remote.url()?;
+        if !url.starts_with("file://") {
+            let what = format!("pulling from {url}: only file:// is there; HTTP");
+            return Err(CliError::not_yet(what));
+        }
+        let source = open_url(&self.target.cx.fs, &url)?;
+        let options = PullOptions {
+            refs: vec![PullRef::from(name)],
+            remote: Some(remote_name.clone()),
+            timestamp_check_from: (!allow_older).then_some(self.merge.checksum),
+            ..PullOptions::default()
+        };
+        let progress = self.target.cx.progress("pull");
+        pull::pull_local(&place.repo, &source, &options)?;
+        drop(progress);
+        Ok(())
+    }
+
+    fn check_time(&self, place: &Place, new: Checksum) -> Result<()> {
+        let old = self.merge.checksum;
+        let old_time = place.repo.load_commit(&old)?.timestamp;
+        let new_time = place.repo.load_commit(&new)?.timestamp;
+        match new_time < old_time {
+            true => Err(PullError::Older { new, new_time, old, old_time }.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// The deploy of `commit` that ends the upgrade.
+    pub fn deploy_options(&self, commit: &Checksum) -> DeployOptions {
+        DeployOptions {
+            stateroot: Some(self.stateroot.clone()),
+            origin: Some(self.origin.clone()),
+            ..DeployOptions::new(&commit.to_hex())
+        }
+    }
+}
+
+/// Reboots, if the sysroot is the running one: scripts that build systems may ask for it too.
+pub fn reboot(sysroot: &Sysroot) -> Result<()> {
+    match sysroot.booted() {
+        Some(_) => Err(Command::new("systemctl").arg("reboot").exec().into()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,76 @@
+//! `bench`: Trefoil and the installed `ostree` on the same work, in turns.
+
+mod cells;
+mod disk;
+mod measure;
+mod report;
+mod tree;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::demo::parse_size;
+use super::lab::peer::Peer;
+use crate::context::Context;
+use crate::error::{CliError, Result};
+
+/// Arguments of `bench`.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    verb: Option<BenchVerb>,
+}
+
+#[derive(Subcommand, Debug)]
+enum BenchVerb {
+    /// Full commit, full deploy, and deploys of small changes
+    Deploy(DeployBenchArgs),
+}
+
+/// Arguments of `bench deploy`.
+#[derive(Args, Debug)]
+pub struct DeployBenchArgs {
+    /// The tree: a directory with usr and etc, which is copied first
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    tree: PathBuf,
+    /// A made up tree of so many files instead
+    #[arg(long, value_name = "N")]
+    entries: Option<u64>,
+    /// How many files change from version to version
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "0,10,1000,10000")]
+    changed: Vec<usize>,
+    /// Measured deploys for each cell of the table
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    rounds: usize,
+    /// Where everything is made
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    dir: PathBuf,
+    /// Work on an ext4 image of this size, mounted by a loop device (needs root)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    image: Option<u64>,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `bench`.
+pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
+    let Some(BenchVerb::Deploy(args)) = args.verb else {
+        return Err(CliError::usage("No \"bench\" subcommand specified"));
+    };
+    if args.rounds == 0 {
+        return Err(CliError::failed("--rounds needs at least 1"));
+    }
+    let Some(peer) = Peer::find() else {
+        return Err(CliError::Advised(
+            "bench compares with ostree, which is not installed".into(),
+            "on Debian: apt-get install ostree",
+        ));
+    };
+    let results = cells::run(&args, cx, peer)?;
+    match args.json {
+        true => cx.ui.json(&results),
+        false => cx.ui.text(report::markdown(&results)),
+    }
+}

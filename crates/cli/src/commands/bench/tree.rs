@@ -1,0 +1,90 @@
+//! The tree that both tools commit.
+
+use std::path::Path;
+use std::process::Command;
+
+use trefoil_fsat::{Dir, FileKind, Fs};
+
+use super::DeployBenchArgs;
+use crate::commands::lab::peer::run;
+use crate::error::{Context as _, Result};
+
+/// Files of a made up tree in one directory: about what a real one has.
+const FILES_IN_DIR: u64 = 8;
+/// Files in its `etc`.
+const ETC_FILES: u64 = 1_000;
+
+/// Makes the tree at the new directory `tree` of `parent`.
+pub fn make(args: &DeployBenchArgs, parent: &Dir) -> Result<()> {
+    parent.mkdir("tree", 0o755)?;
+    let tree = parent.open_dir("tree")?;
+    for name in ["boot", "dev", "proc", "run", "sys", "sysroot", "tmp", "var"] {
+        tree.mkdir(name, 0o755)?;
+    }
+    tree.symlink("sysroot/ostree", "ostree")?;
+    match args.entries {
+        Some(files) => make_up(&tree, files)?,
+        None => copy(&args.tree, &parent.path().join("tree"))?,
+    }
+    for link in ["bin", "lib", "lib64", "sbin"] {
+        if tree.exists(format!("usr/{link}"))? {
+            tree.symlink(format!("usr/{link}"), link)?;
+        }
+    }
+    add_kernel(&tree)
+}
+
+/// A plain copy: both tools shall read files that nothing else holds.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut usr = Command::new("cp");
+    usr.arg("-a").arg(from.join("usr")).arg(to.join("usr"));
+    run(usr).context("copying usr")?;
+    let (etc, defaults) = (from.join("etc"), to.join("usr/etc"));
+    if !etc.is_dir() || defaults.exists() {
+        return Ok(());
+    }
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg(etc).arg(defaults);
+    run(copy).context("copying etc")?;
+    Ok(())
+}
+
+fn make_up(tree: &Dir, files: u64) -> Result<()> {
+    tree.ensure_dirs("usr/lib", 0o755)?;
+    tree.open_dir("usr/lib")?.write("os-release", b"NAME=Bench\nID=bench\n", 0o644)?;
+    fill(tree, "usr/share", files)?;
+    fill(tree, "usr/etc", ETC_FILES.min(files))
+}
+
+fn fill(tree: &Dir, path: &str, files: u64) -> Result<()> {
+    for number in 0..files.div_ceil(FILES_IN_DIR) {
+        let dir = format!("{path}/{}/{number}", number % 100);
+        tree.ensure_dirs(&dir, 0o755)?;
+        let dir = tree.open_dir(&dir)?;
+        for file in 0..FILES_IN_DIR.min(files - number * FILES_IN_DIR) {
+            let content = format!("{path} {number} {file}\n").repeat(50);
+            dir.create_file(format!("file-{file}"), 0o644)?.write_all(content.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn add_kernel(tree: &Dir) -> Result<()> {
+    if let Some(modules) = tree.open_dir_opt("usr/lib/modules")? {
+        for entry in modules.entries()?.iter().filter(|e| e.kind == FileKind::Directory) {
+            if modules.open_dir(&entry.name)?.exists("vmlinuz")? {
+                return Ok(());
+            }
+        }
+    }
+    tree.ensure_dirs("usr/lib/modules/0.0.0-stand-in", 0o755)?;
+    let dir = tree.open_dir("usr/lib/modules/0.0.0-stand-in")?;
+    dir.write("vmlinuz", &vec![b'k'; 4 << 20], 0o644)?;
+    Ok(dir.write("initramfs.img", &vec![b'i'; 16 << 20], 0o644)?)
+}
+
+/// Removes whatever lies at `name` below `parent`.
+pub fn remove(parent: &Path, name: &str) -> Result<()> {
+    Fs::new().open_dir(parent)?.remove_all(name)?;
+    Ok(())
+}

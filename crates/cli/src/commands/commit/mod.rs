@@ -1,0 +1,210 @@
+//! `commit`: records directories as a new commit.
+
+mod message;
+mod metadata;
+mod tree;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use trefoil_format::checksum::Checksum;
+use trefoil_format::name::Refspec;
+use trefoil_repo::commit::{CommitRequest, is_unchanged, write_commit};
+use trefoil_repo::{Repo, Transaction, TransactionStats};
+
+use crate::context::Context;
+use crate::dates;
+use crate::environment;
+use crate::error::{CliError, Result};
+use crate::keyvalue;
+
+/// Arguments of `commit`.
+#[derive(Args, Debug)]
+pub struct CommitArgs {
+    /// Directory to commit where no --tree is given; the current one without
+    #[arg(value_name = "[PATH]")]
+    path: Option<PathBuf>,
+    /// Parent commit checksum, or "none"
+    #[arg(long, value_name = "COMMIT")]
+    parent: Option<String>,
+    #[command(flatten)]
+    message: message::MessageArgs,
+    /// Branch
+    #[arg(short, long, value_name = "BRANCH")]
+    branch: Option<String>,
+    /// Create a commit without writing a ref
+    #[arg(long)]
+    orphan: bool,
+    #[command(flatten)]
+    metadata: metadata::MetadataArgs,
+    #[command(flatten)]
+    tree: tree::TreeArgs,
+    /// If the contents are unchanged from previous commit, do nothing
+    #[arg(long)]
+    skip_if_unchanged: bool,
+    /// Output more information in a KEY: VALUE format
+    #[arg(long)]
+    table_output: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+    /// Specify how to invoke fsync()
+    #[arg(long, value_name = "POLICY", value_parser = keyvalue::boolean)]
+    fsync: Option<bool>,
+    #[arg(long, hide = true)]
+    disable_fsync: bool,
+    /// Override the timestamp of the commit
+    #[arg(long, value_name = "TIMESTAMP")]
+    timestamp: Option<String>,
+    #[command(flatten)]
+    missing: NotYet,
+}
+
+/// Options of `ostree commit` that are not there yet.
+#[derive(Args, Debug)]
+struct NotYet {
+    #[arg(long, hide = true)]
+    generate_sizes: bool,
+    #[arg(long, hide = true)]
+    generate_composefs_metadata: bool,
+    #[arg(long, hide = true)]
+    gpg_sign: Vec<String>,
+    #[arg(long, hide = true)]
+    gpg_homedir: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    sign: Vec<String>,
+    #[arg(long, hide = true)]
+    sign_from_file: Vec<PathBuf>,
+    #[arg(long, hide = true)]
+    sign_type: Option<String>,
+}
+
+impl NotYet {
+    fn refuse(&self) -> Result<()> {
+        let missing = if self.generate_sizes {
+            "--generate-sizes"
+        } else if self.generate_composefs_metadata {
+            "--generate-composefs-metadata"
+        } else if !self.gpg_sign.is_empty() || self.gpg_homedir.is_some() {
+            "--gpg-sign"
+        } else if !self.sign.is_empty() || !self.sign_from_file.is_empty() {
+            "--sign"
+        } else {
+            return Ok(());
+        };
+        Err(CliError::not_yet(format!("'commit {missing}'")))
+    }
+}
+
+/// Runs `commit`.
+pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
+    args.missing.refuse()?;
+    args.tree.check()?;
+    let mut repo = cx.open_repo()?;
+    if args.branch.is_none() && !args.orphan {
+        let text = "A branch must be specified with --branch, or use --orphan";
+        return Err(CliError::failed(text));
+    }
+    if args.disable_fsync || args.fsync == Some(false) {
+        repo.set_fsync(false);
+    }
+    let branch: Option<Refspec> = args.branch.as_deref().map(str::parse).transpose()?;
+    let parent = parent(&args, &repo)?;
+    let metadata = args.metadata.collect(&repo, parent.as_ref())?;
+    let detached = args.metadata.detached()?;
+    let (subject, body) = args.message.read(args.branch.as_deref())?;
+    let timestamp = timestamp(&args)?;
+    let progress = cx.progress("commit");
+    let transaction = repo.begin()?;
+    let tree = args.tree.import(cx, &transaction, args.path.as_deref())?;
+    if let Some(parent) = parent.filter(|_| args.skip_if_unchanged)
+        && is_unchanged(&repo, &parent, &tree)?
+    {
+        let stats = transaction.stats();
+        drop(progress);
+        return print(&args, cx, &parent, &stats);
+    }
+    let metadata = args.metadata.bind(&transaction, metadata, args.branch.as_deref(), &tree)?;
+    let request = CommitRequest { tree, parent, subject, body, metadata, detached, timestamp };
+    let checksum = write_commit(&transaction, request)?;
+    if let Some(branch) = branch {
+        transaction.set_ref(branch, Some(checksum));
+    }
+    let stats = finish(transaction)?;
+    cx.refs_changed(&repo)?;
+    drop(progress);
+    print(&args, cx, &checksum, &stats)
+}
+
+/// Commits the transaction, unless the test suite of libostree wants to see it die here: then
+/// what is staged stays behind, as after a crash.
+fn finish(transaction: Transaction<'_>) -> Result<TransactionStats> {
+    if environment::has_flag("OSTREE_REPO_TEST_ERROR", "pre-commit") {
+        std::mem::forget(transaction);
+        return Err(CliError::failed("OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified"));
+    }
+    Ok(transaction.commit()?)
+}
+
+fn parent(args: &CommitArgs, repo: &Repo) -> Result<Option<Checksum>> {
+    match (args.parent.as_deref(), args.branch.as_deref()) {
+        (Some("none"), _) => Ok(None),
+        (Some(parent), _) => Ok(Some(parent.parse()?)),
+        (None, Some(branch)) if !args.orphan => Ok(repo.resolve_rev_opt(branch)?),
+        (None, _) => Ok(None),
+    }
+}
+
+fn timestamp(args: &CommitArgs) -> Result<u64> {
+    match &args.timestamp {
+        None => dates::commit_time(),
+        Some(text) => u64::try_from(dates::parse(text)?)
+            .map_err(|_| CliError::failed(format!("Timestamp '{text}' lies before 1970"))),
+    }
+}
+
+/// What was done, for `--json`.
+#[derive(Debug, serde::Serialize)]
+struct CommitReport {
+    commit: String,
+    metadata_total: u64,
+    metadata_written: u64,
+    content_total: u64,
+    content_written: u64,
+    content_cache_hits: u64,
+    content_bytes_written: u64,
+}
+
+fn print(
+    args: &CommitArgs,
+    cx: &Context,
+    commit: &Checksum,
+    stats: &TransactionStats,
+) -> Result<()> {
+    let report = CommitReport {
+        commit: commit.to_hex(),
+        metadata_total: stats.metadata_objects_total,
+        metadata_written: stats.metadata_objects_written,
+        content_total: stats.content_objects_total,
+        content_written: stats.content_objects_written,
+        content_cache_hits: stats.devino_cache_hits,
+        content_bytes_written: stats.content_bytes_written,
+    };
+    if args.json {
+        return cx.ui.json(&report);
+    }
+    if !args.table_output {
+        return cx.ui.line(commit);
+    }
+    cx.ui.text(format_args!(
+        "Commit: {}\nMetadata Total: {}\nMetadata Written: {}\nContent Total: {}\n\
+         Content Written: {}\nContent Cache Hits: {}\nContent Bytes Written: {}\n",
+        report.commit,
+        report.metadata_total,
+        report.metadata_written,
+        report.content_total,
+        report.content_written,
+        report.content_cache_hits,
+        report.content_bytes_written,
+    ))
+}

@@ -1,0 +1,205 @@
+//! The tree of a commit: directories and commits laid over one another.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use trefoil_repo::commit::{
+    CommitModifier, DevInoCache, SkipList, StatOverrides, import_dir, import_tree,
+};
+use trefoil_repo::{MutableTree, Repo, Transaction, TreeId};
+
+use crate::context::Context;
+use crate::error::{CliError, Context as _, Result};
+use crate::user_files;
+
+/// What goes into the tree, and how it is changed on the way.
+#[derive(Args, Debug)]
+pub struct TreeArgs {
+    /// Start from the given commit as a base (no modifiers apply)
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Overlay the given argument as a tree
+    #[arg(long, value_name = "dir=PATH or ref=COMMIT")]
+    tree: Vec<String>,
+    /// Set file ownership user id
+    #[arg(long, value_name = "UID")]
+    owner_uid: Option<i64>,
+    /// Set file ownership group id
+    #[arg(long, value_name = "GID")]
+    owner_gid: Option<i64>,
+    /// Canonicalize permissions in the same way bare-user does for hardlinked files
+    #[arg(long)]
+    canonical_permissions: bool,
+    /// Ensure executable files are not writable
+    #[arg(long)]
+    mode_ro_executables: bool,
+    /// Do not import extended attributes
+    #[arg(long)]
+    no_xattrs: bool,
+    /// Optimize for commits of trees composed of hardlinks into the repository
+    #[arg(long)]
+    link_checkout_speedup: bool,
+    /// Assume hardlinked objects are unmodified.  Implies --link-checkout-speedup
+    #[arg(short = 'I', long)]
+    devino_canonical: bool,
+    /// File containing list of modifications to make to permissions
+    #[arg(long, value_name = "PATH")]
+    statoverride: Option<PathBuf>,
+    /// File containing list of files to skip
+    #[arg(long, value_name = "PATH")]
+    skip_list: Option<PathBuf>,
+    /// Consume (delete) content after commit (for local directories)
+    #[arg(long)]
+    consume: bool,
+    #[arg(long, hide = true)]
+    selinux_policy: Option<PathBuf>,
+    #[arg(short = 'P', long, hide = true)]
+    selinux_policy_from_base: bool,
+    #[arg(long, hide = true)]
+    selinux_labeling_epoch: Option<i64>,
+    #[arg(long, hide = true)]
+    tar_autocreate_parents: bool,
+    #[arg(long, hide = true)]
+    tar_pathname_filter: Option<String>,
+}
+
+impl TreeArgs {
+    /// Refuses what makes no sense or is not there yet, before anything is touched.
+    pub fn check(&self) -> Result<()> {
+        for (id, option) in [(self.owner_uid, "uid"), (self.owner_gid, "gid")] {
+            if self.canonical_permissions && id.is_some_and(|id| id > 0) {
+                return Err(CliError::failed(format!(
+                    "Cannot specify both --canonical-permissions and non-zero --owner-{option}"
+                )));
+            }
+        }
+        if self.selinux_policy.is_some() || self.selinux_policy_from_base {
+            return Err(CliError::not_yet("SELinux labelling"));
+        }
+        if self.tar_autocreate_parents || self.tar_pathname_filter.is_some() {
+            return Err(CliError::not_yet("'commit --tree=tar'"));
+        }
+        self.tree.iter().try_for_each(|spec| parse(spec).map(drop))
+    }
+
+    /// Writes the tree into the transaction.
+    pub fn import(
+        &self,
+        cx: &Context,
+        transaction: &Transaction<'_>,
+        path: Option<&Path>,
+    ) -> Result<TreeId> {
+        let repo = transaction.repo();
+        let modifier = self.modifier(repo)?;
+        let mut tree = match &self.base {
+            None => MutableTree::new(),
+            Some(rev) => MutableTree::from_tree(commit_tree(repo, rev)?),
+        };
+        if self.tree.is_empty() {
+            let path = path.unwrap_or(Path::new("."));
+            import_path(cx, transaction, path, &mut tree, &modifier)?;
+        }
+        for spec in &self.tree {
+            match parse(spec)? {
+                Source::Dir(path) => import_path(cx, transaction, path, &mut tree, &modifier)?,
+                Source::Ref(rev) => {
+                    let source = commit_tree(repo, rev)?;
+                    import_tree(transaction, source, &mut tree, &modifier)?;
+                }
+            }
+        }
+        report_unmatched(cx, &modifier)?;
+        Ok(tree.write(transaction)?)
+    }
+
+    fn modifier(&self, repo: &Repo) -> Result<CommitModifier> {
+        let devino = match self.link_checkout_speedup || self.devino_canonical {
+            true => Some(Arc::new(DevInoCache::scan(repo)?)),
+            false => None,
+        };
+        Ok(CommitModifier {
+            owner_uid: id(self.owner_uid)?,
+            owner_gid: id(self.owner_gid)?,
+            skip_xattrs: self.no_xattrs,
+            canonical_permissions: self.canonical_permissions,
+            mode_ro_executables: self.mode_ro_executables,
+            consume: self.consume,
+            devino,
+            devino_canonical: self.devino_canonical,
+            stat_overrides: match &self.statoverride {
+                Some(path) => StatOverrides::parse(&user_files::read(path)?)?,
+                None => StatOverrides::default(),
+            },
+            skip_list: match &self.skip_list {
+                Some(path) => SkipList::parse(&user_files::read(path)?),
+                None => SkipList::default(),
+            },
+        })
+    }
+}
+
+enum Source<'a> {
+    Dir(&'a Path),
+    Ref(&'a str),
+}
+
+fn parse(spec: &str) -> Result<Source<'_>> {
+    match spec.split_once('=') {
+        Some(("dir", path)) => Ok(Source::Dir(Path::new(path))),
+        Some(("ref", rev)) => Ok(Source::Ref(rev)),
+        Some(("tar", _)) => Err(CliError::not_yet("'commit --tree=tar'")),
+        Some((kind, _)) => {
+            Err(CliError::failed(format!("Invalid tree type specification '{kind}'")))
+        }
+        None => Err(CliError::failed(format!("Missing type in tree specification '{spec}'"))),
+    }
+}
+
+/// Negative numbers mean that the owner stays.
+fn id(id: Option<i64>) -> Result<Option<u32>> {
+    match id {
+        None | Some(..0) => Ok(None),
+        Some(id) => u32::try_from(id)
+            .map(Some)
+            .map_err(|_| CliError::failed(format!("Owner {id} is out of range"))),
+    }
+}
+
+fn commit_tree(repo: &Repo, rev: &str) -> Result<TreeId> {
+    Ok(TreeId::of_commit(&repo.load_commit(&repo.resolve_rev(rev)?)?))
+}
+
+fn import_path(
+    cx: &Context,
+    transaction: &Transaction<'_>,
+    path: &Path,
+    tree: &mut MutableTree,
+    modifier: &CommitModifier,
+) -> Result<()> {
+    let dir = cx.fs.open_dir(path)?;
+    import_dir(transaction, &dir, tree, modifier)?;
+    if modifier.consume && path != Path::new(".") {
+        drop(dir);
+        std::fs::remove_dir(path).context(format!("removing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn report_unmatched(cx: &Context, modifier: &CommitModifier) -> Result<()> {
+    let overrides = modifier.unmatched_overrides();
+    for path in &overrides {
+        cx.ui.words(format_args!("Unmatched statoverride path: {path}"))?;
+    }
+    if !overrides.is_empty() {
+        return Err(CliError::failed("Unmatched statoverride paths"));
+    }
+    let skips = modifier.unmatched_skips();
+    for path in &skips {
+        cx.ui.words(format_args!("Unmatched skip-list path: {path}"))?;
+    }
+    match skips.is_empty() {
+        true => Ok(()),
+        false => Err(CliError::failed("Unmatched skip-list paths")),
+    }
+}

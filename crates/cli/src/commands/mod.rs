@@ -1,0 +1,143 @@
+//! The verbs, one file each.
+
+pub mod admin;
+pub mod bench;
+pub mod cat;
+pub mod checkout;
+pub mod checksum;
+pub mod commit;
+pub mod config;
+pub mod demo;
+pub mod diff;
+pub mod fsck;
+pub mod init;
+mod lab;
+pub mod log;
+pub mod ls;
+pub mod not_yet;
+pub mod prune;
+pub mod pull;
+pub mod pull_local;
+pub mod refs;
+pub mod remote;
+pub mod reset;
+pub mod rev_parse;
+pub mod show;
+pub mod summary;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::Result;
+use crate::generate;
+use not_yet::NotYetArgs;
+
+/// All verbs. Those that are only there to say that they are missing are hidden.
+#[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "parsed once per run")]
+pub enum Verb {
+    /// Commands for managing a host system booted with ostree
+    Admin(admin::AdminArgs),
+    /// Concatenate contents of files
+    Cat(cat::CatArgs),
+    /// Check out a commit into a filesystem tree
+    Checkout(checkout::CheckoutArgs),
+    /// Checksum a file or directory
+    Checksum(checksum::ChecksumArgs),
+    /// Commit a new revision
+    Commit(commit::CommitArgs),
+    /// Change repo configuration settings
+    Config(config::ConfigArgs),
+    /// Compare directory TARGETDIR against revision REV
+    Diff(diff::DiffArgs),
+    /// Check the repository for consistency
+    Fsck(fsck::FsckArgs),
+    /// Initialize a new empty repository
+    Init(init::InitArgs),
+    /// Show log starting at commit or ref
+    Log(log::LogArgs),
+    /// List file paths
+    Ls(ls::LsArgs),
+    /// Search for unreachable objects
+    Prune(prune::PruneArgs),
+    /// Copy data from SRC_REPO
+    PullLocal(pull_local::PullLocalArgs),
+    /// Download data from remote repository
+    Pull(pull::PullArgs),
+    /// List refs
+    Refs(refs::RefsArgs),
+    /// Remote commands that may involve internet access
+    Remote(remote::RemoteArgs),
+    /// Reset a REF to a previous COMMIT
+    Reset(reset::ResetArgs),
+    /// Output the target of a rev
+    RevParse(rev_parse::RevParseArgs),
+    /// Output a metadata object
+    Show(show::ShowArgs),
+    /// Manage summary metadata
+    Summary(summary::SummaryArgs),
+
+    /// Measure deploys beside those of ostree
+    Bench(bench::BenchArgs),
+    /// Commit, deploy and redeploy this machine's /usr in a throw-away sysroot
+    Demo(demo::DemoArgs),
+
+    /// Copy the refs to a USB stick
+    #[command(hide = true)]
+    CreateUsb(NotYetArgs),
+    /// Stream COMMIT to stdout in tar format
+    #[command(hide = true)]
+    Export(NotYetArgs),
+    /// Find remotes to serve the given refs
+    #[command(hide = true)]
+    FindRemotes(NotYetArgs),
+    /// Sign a commit
+    #[command(hide = true)]
+    GpgSign(NotYetArgs),
+    /// Sign a commit
+    #[command(hide = true)]
+    Sign(NotYetArgs),
+    /// Static delta related commands
+    #[command(hide = true)]
+    StaticDelta(NotYetArgs),
+    /// Man pages and shell completions
+    #[command(hide = true)]
+    Util(generate::UtilArgs),
+}
+
+impl Verb {
+    /// Runs the verb.
+    pub fn run(self, cx: &Context) -> Result<()> {
+        match self {
+            Verb::Admin(args) => admin::run(args, cx),
+            Verb::Bench(args) => bench::run(args, cx),
+            Verb::Cat(args) => cat::run(args, cx),
+            Verb::Checkout(args) => checkout::run(args, cx),
+            Verb::Checksum(args) => checksum::run(args, cx),
+            Verb::Commit(args) => commit::run(args, cx),
+            Verb::Config(args) => config::run(args, cx),
+            Verb::Demo(args) => demo::run(args, cx),
+            Verb::Diff(args) => diff::run(args, cx),
+            Verb::Fsck(args) => fsck::run(args, cx),
+            Verb::Init(args) => init::run(args, cx),
+            Verb::Log(args) => log::run(args, cx),
+            Verb::Ls(args) => ls::run(args, cx),
+            Verb::Prune(args) => prune::run(args, cx),
+            Verb::PullLocal(args) => pull_local::run(args, cx),
+            Verb::Pull(args) => pull::run(args, cx),
+            Verb::Refs(args) => refs::run(args, cx),
+            Verb::Remote(args) => remote::run(args, cx),
+            Verb::Reset(args) => reset::run(args, cx),
+            Verb::RevParse(args) => rev_parse::run(args, cx),
+            Verb::Show(args) => show::run(args, cx),
+            Verb::Summary(args) => summary::run(args, cx),
+            Verb::CreateUsb(_) => not_yet::run("create-usb"),
+            Verb::Export(_) => not_yet::run("export"),
+            Verb::FindRemotes(_) => not_yet::run("find-remotes"),
+            Verb::GpgSign(_) => not_yet::run("gpg-sign"),
+            Verb::Sign(_) => not_yet::run("sign"),
+            Verb::StaticDelta(_) => not_yet::run("static-delta"),
+            Verb::Util(args) => generate::run(args, cx),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `summary`: the list of refs that a repository offers.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use trefoil_format::gvariant::{Metadata, Value};
+use trefoil_repo::Repo;
+use trefoil_repo::summary::{Summary, SummaryRef, update_summary};
+
+use crate::context::Context;
+use crate::error::{CliError, Context as _, Result};
+use crate::{dates, keyvalue, size};
+
+/// Arguments of `summary`.
+#[derive(Args, Debug)]
+pub struct SummaryArgs {
+    /// Update the summary
+    #[arg(short, long)]
+    update: bool,
+    /// View the local summary file
+    #[arg(short = 'v', long)]
+    view: bool,
+    /// View the raw bytes of the summary file
+    #[arg(long)]
+    raw: bool,
+    /// List the available metadata keys
+    #[arg(long)]
+    list_metadata_keys: bool,
+    /// Print string value of metadata key
+    #[arg(long, value_name = "KEY")]
+    print_metadata_key: Option<String>,
+    /// Additional metadata field to add to the summary
+    #[arg(short = 'm', long, value_name = "KEY=VALUE")]
+    add_metadata: Vec<String>,
+    /// Print debug information during command processing
+    #[arg(id = "verbose", long = "verbose")]
+    _verbose: bool,
+    #[arg(long, hide = true)]
+    gpg_sign: Vec<String>,
+    #[arg(long, hide = true)]
+    gpg_homedir: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    sign: Vec<String>,
+    #[arg(long, hide = true)]
+    sign_type: Option<String>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const SUMMARY_LIMIT: u64 = 128 << 20;
+
+/// Runs `summary`.
+pub fn run(args: SummaryArgs, cx: &Context) -> Result<()> {
+    if !args.gpg_sign.is_empty() || !args.sign.is_empty() {
+        return Err(CliError::not_yet("signing the summary"));
+    }
+    let repo = cx.open_repo()?;
+    if args.update {
+        return update(&args, &repo);
+    }
+    if args.raw {
+        let value = Summary::parse_value(&read(&repo)?)?;
+        return cx.ui.line(value.byteswapped().print(true));
+    }
+    if args.view || args.json {
+        return view(&args, cx, &repo);
+    }
+    if args.list_metadata_keys {
+        let mut keys = exts(&repo)?.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        keys.sort_unstable();
+        return keys.iter().try_for_each(|key| cx.ui.line(key));
+    }
+    if let Some(wanted) = &args.print_metadata_key {
+        let found = exts(&repo)?.into_iter().find(|(key, _)| key == wanted);
+        let missing = || CliError::failed(format!("No such metadata key '{wanted}'"));
+        let (_, value) = found.ok_or_else(missing)?;
+        return cx.ui.line(value.byteswapped().print(true));
+    }
+    Err(CliError::failed("No option specified; use -u to update summary"))
+}
+
+fn update(args: &SummaryArgs, repo: &Repo) -> Result<()> {
+    let extra = args.add_metadata.iter().map(|text| keyvalue::metadata_variant(text));
+    update_summary(repo, dates::now(), &Metadata(extra.collect::<Result<_>>()?))?;
+    Ok(())
+}
+
+fn read(repo: &Repo) -> Result<Vec<u8>> {
+    Ok(repo.dir().read("summary", SUMMARY_LIMIT)?)
+}
+
+/// The metadata of the summary file as it stands.
+fn exts(repo: &Repo) -> Result<Vec<(String, Value)>> {
+    let Value::Tuple(mut parts) = Summary::parse_value(&read(repo)?)? else {
+        return Ok(Vec::new());
+    };
+    let metadata = parts.pop().map(Metadata::from_value).transpose()?;
+    Ok(metadata.unwrap_or_default().0)
+}
+
+/// The summary, for `--json`.
+#[derive(Debug, Serialize)]
+struct SummaryView {
+    refs: Vec<SummaryRefView>,
+    /// GVariant text by key.
+    metadata: Vec<(String, String)>,
+}
+
+#[derive(Debug, Serialize)]
+struct SummaryRefView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collection_id: Option<String>,
+    name: String,
+    commit: String,
+    commit_size: u64,
+}
+
+fn view(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
+    let summary = Summary::parse(&read(repo)?)?;
+    let main = summary.metadata.get_str("ostree.summary.collection-id").map(str::to_string);
+    let mut listed: Vec<(Option<&str>, &SummaryRef)> =
+        summary.refs.iter().map(|r| (main.as_deref(), r)).collect();
+    for (id, refs) in &summary.collections {
+        listed.extend(refs.iter().map(|r| (Some(id.as_str()), r)));
+    }
+    let exts = exts(repo)?;
+    if args.json {
+        let refs = listed.iter().map(|(id, r)| SummaryRefView {
+            collection_id: id.map(str::to_string),
+            name: r.name.clone(),
+            commit: r.commit.to_hex(),
+            commit_size: r.commit_size,
+        });
+        let metadata = exts.iter().map(|(key, value)| (key.clone(), value.print(false)));
+        return cx.ui.json(&SummaryView { refs: refs.collect(), metadata: metadata.collect() });
+    }
+    for (id, r) in listed {
+        cx.ui.text(ref_text(id, r))?;
+    }
+    for (key, value) in &exts {
+        cx.ui.line(ext_text(key, value)).context("printing the summary")?;
+    }
+    Ok(())
+}
+
+fn ref_text(id: Option<&str>, r: &SummaryRef) -> String {
+    let mut out = match id {
+        Some(id) => format!("* ({id}, {})\n", r.name),
+        None => format!("* {}\n", r.name),
+    };
+    let size = size::words(r.commit_size);
+    out.push_str(&format!("    Latest Commit ({size}):\n      {}\n", r.commit));
+    for (key, value) in &r.metadata.0 {
+        out.push_str(&match (key.as_str(), value) {
+            ("ostree.commit.timestamp", Value::Uint64(time)) => {
+                format!("    Timestamp ({key}): {}\n", dates::local_iso(time.swap_bytes()))
+            }
+            ("ostree.commit.version", Value::Str(version)) => {
+                format!("    Version ({key}): {version}\n")
+            }
+            _ => format!("    {key}: {}\n", value.print(false)),
+        });
+    }
+    out.push('\n');
+    out
+}
+
+fn ext_text(key: &str, value: &Value) -> String {
+    let time = |time: &u64| dates::local_iso(time.swap_bytes());
+    let (title, text) = match (key, value) {
+        ("ostree.static-deltas", v) => ("Static Deltas", v.print(false)),
+        ("ostree.summary.last-modified", Value::Uint64(t)) => ("Last-Modified", time(t)),
+        ("ostree.summary.expires", Value::Uint64(t)) => ("Expires", time(t)),
+        ("ostree.summary.collection-id", Value::Str(id)) => ("Collection ID", id.clone()),
+        ("ostree.summary.collection-map", _) => ("Collection Map", "(printed above)".to_string()),
+        ("ostree.summary.mode", Value::Str(mode)) => ("Repository Mode", mode.clone()),
+        ("ostree.summary.tombstone-commits", Value::Bool(on)) => {
+            ("Has Tombstone Commits", if *on { "Yes" } else { "No" }.to_string())
+        }
+        _ => return format!("{key}: {}", value.print(false)),
+    };
+    format!("{title} ({key}): {text}")
+}

@@ -1,0 +1,37 @@
+//! Small files that the user names: lists, messages. Everything in a repository or a sysroot
+//! goes through `trefoil-fsat`.
+#![expect(clippy::disallowed_methods, reason = "no fault needs to be injected here")]
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Context as _, Result};
+
+/// The text of a file.
+pub fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).context(format!("reading {}", path.display()))
+}
+
+/// Writes a file that must not be there yet, readable by its owner alone.
+pub fn write_new(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .context(format!("creating {}", path.display()))?;
+    file.write_all(text.as_bytes()).context(format!("writing {}", path.display()))
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).context(format!("removing {}", path.display()))
+}
+
+/// Makes a directory and those above it.
+pub fn make_dirs(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).context(format!("making {}", path.display()))
+}

@@ -1,0 +1,21 @@
+//! The text of `--version`: YAML that scripts parse.
+
+/// The version of libostree whose behaviour is followed.
+const FOLLOWED: &str = "2026.4";
+
+/// Abilities that scripts ask for by libostree's word. Only what is really there is listed.
+const FEATURES: [&str; 2] = ["initial-var", "trefoil"];
+
+/// The whole text, to be written in one go.
+pub fn text() -> String {
+    let mut out = format!("libostree:\n Version: '{FOLLOWED}'\n");
+    if let Some(commit) = option_env!("TREFOIL_GIT_COMMIT") {
+        out.push_str(&format!(" Git: {commit}\n"));
+    }
+    out.push_str(" Features:\n");
+    for feature in FEATURES {
+        out.push_str(&format!("  - {feature}\n"));
+    }
+    out.push_str(&format!("trefoil:\n Version: '{}'\n", env!("CARGO_PKG_VERSION")));
+    out
+}

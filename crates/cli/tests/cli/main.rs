@@ -1,0 +1,10 @@
+//! The program from outside: one test binary.
+#![expect(clippy::disallowed_methods, reason = "tests lay out files by themselves")]
+
+mod admin;
+mod as_ostree;
+mod demo;
+mod interleave;
+mod own_words;
+mod site;
+mod support;

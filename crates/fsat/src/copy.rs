@@ -1,0 +1,66 @@
+use rustix::io::Errno;
+
+use crate::ops::Op;
+use crate::{File, Result};
+
+/// How the content of a file came over.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum CopyMethod {
+    /// The blocks are shared until one side is written.
+    Reflink,
+    /// The kernel copied the bytes.
+    InKernel,
+    /// Read and written by us.
+    ReadWrite,
+}
+
+/// Largest single request: the kernel copies less at once anyway.
+const STEP: usize = 1 << 30;
+
+impl File {
+    /// Fills this new, empty file with the content of `source`, cheapest way first: reflink,
+    /// copy inside the kernel, read and write.
+    pub fn copy_from(&self, source: &File) -> Result<CopyMethod> {
+        match self.run(Op::Copy, || rustix::fs::ioctl_ficlone(self, source)) {
+            Ok(()) => return Ok(CopyMethod::Reflink),
+            Err(e) if falls_back(e.errno()) => {}
+            Err(e) => return Err(e),
+        }
+        let mut copied = 0u64;
+        loop {
+            let step =
+                self.run(Op::Copy, || rustix::fs::copy_file_range(source, None, self, None, STEP));
+            match step {
+                Ok(0) => return Ok(CopyMethod::InKernel),
+                Ok(n) => {
+                    copied += n as u64;
+                    self.fs().wrote(n as u64);
+                }
+                Err(e) if copied == 0 && falls_back(e.errno()) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match source.read_some(&mut buffer)? {
+                0 => return Ok(CopyMethod::ReadWrite),
+                n => self.write_all(&buffer[..n])?,
+            }
+        }
+    }
+}
+
+/// Errors that mean "not this way here" rather than "cannot be copied".
+fn falls_back(errno: Option<i32>) -> bool {
+    let not_here = [
+        Errno::OPNOTSUPP,
+        Errno::XDEV,
+        Errno::INVAL,
+        Errno::NOSYS,
+        Errno::NOTTY,
+        Errno::PERM,
+        Errno::BADF,
+        Errno::TXTBSY,
+    ];
+    not_here.iter().any(|e| errno == Some(e.raw_os_error()))
+}

@@ -1,0 +1,195 @@
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Mode, Uid};
+use rustix::io::Errno;
+
+use crate::meta::mtime_only;
+use crate::ops::Op;
+use crate::{Fs, FsError, Result, Stat, Timestamp};
+
+/// Read at most this much at once from a file whose size is not known.
+const CHUNK: usize = 64 * 1024;
+/// What is read first of a file of unknown size.
+const FIRST_READ: usize = 8 * 1024;
+
+/// An open file.
+///
+/// Reads and writes through `std::io` are counted like the methods here.
+#[derive(Debug)]
+pub struct File {
+    fd: OwnedFd,
+    fs: Fs,
+    path: PathBuf,
+}
+
+impl File {
+    pub(crate) fn new(fd: OwnedFd, fs: Fs, path: PathBuf) -> File {
+        File { fd, fs, path }
+    }
+
+    /// The account this handle belongs to.
+    pub fn fs(&self) -> &Fs {
+        &self.fs
+    }
+
+    /// The path it was opened by, for messages only.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn run<T>(&self, op: Op, call: impl FnOnce() -> rustix::io::Result<T>) -> Result<T> {
+        self.fs.run(op, || self.path.clone(), call)
+    }
+
+    /// The metadata of the file.
+    pub fn stat(&self) -> Result<Stat> {
+        self.run(Op::Stat, || rustix::fs::fstat(&self.fd)).map(|st| Stat::from_raw(&st))
+    }
+
+    /// The rest of the content; an error where it is longer than `limit` bytes. A file that
+    /// grows while it is read cannot pass the limit either.
+    ///
+    /// Meant for small regular files: a read that comes back short is taken for the end of the
+    /// file, as the kernel has it for regular files.
+    pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        loop {
+            let old = out.len();
+            // Most metadata objects fit the first read.
+            let room = if old == 0 { FIRST_READ } else { old.clamp(CHUNK / 4, 16 * CHUNK) };
+            out.resize(old + room, 0);
+            let n = self.read_some(&mut out[old..])?;
+            out.truncate(old + n);
+            if out.len() as u64 > limit {
+                let what = format!("larger than {limit} bytes");
+                return Err(FsError::new("read", &self.path, io::Error::other(what)));
+            }
+            if n < room {
+                return Ok(out);
+            }
+        }
+    }
+
+    /// Reads some bytes; 0 at the end.
+    pub fn read_some(&self, buffer: &mut [u8]) -> Result<usize> {
+        loop {
+            match self.run(Op::Read, || rustix::io::read(&self.fd, &mut *buffer)) {
+                Err(e) if e.errno() == Some(Errno::INTR.raw_os_error()) => {}
+                Ok(n) => {
+                    self.fs.read(n as u64);
+                    return Ok(n);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Up to `len` bytes from the read position on; fewer at the end of the file.
+    pub fn read_up_to(&self, len: usize) -> Result<Vec<u8>> {
+        let mut out = vec![0; len];
+        let mut filled = 0;
+        while filled < len {
+            match self.read_some(&mut out[filled..])? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        out.truncate(filled);
+        Ok(out)
+    }
+
+    /// Moves the read position to the beginning.
+    pub fn rewind(&self) -> Result<()> {
+        rustix::fs::seek(&self.fd, rustix::fs::SeekFrom::Start(0))
+            .map(drop)
+            .map_err(|e| FsError::new("rewind", &self.path, e))
+    }
+
+    /// Writes all bytes.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let n = self.write_some(bytes)?;
+            bytes = &bytes[n..];
+        }
+        Ok(())
+    }
+
+    fn write_some(&self, bytes: &[u8]) -> Result<usize> {
+        loop {
+            match self.run(Op::Write, || rustix::io::write(&self.fd, bytes)) {
+                Err(e) if e.errno() == Some(Errno::INTR.raw_os_error()) => {}
+                Ok(0) => {
+                    let cause = io::Error::from(io::ErrorKind::WriteZero);
+                    return Err(FsError::new("write", &self.path, cause));
+                }
+                Ok(n) => {
+                    self.fs.wrote(n as u64);
+                    return Ok(n);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Sets the permission bits. Only for a file the caller made: see [`crate::Dir`].
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        let mode = Mode::from_raw_mode(mode & 0o7777);
+        self.run(Op::Chmod, || rustix::fs::fchmod(&self.fd, mode))
+    }
+
+    /// Sets owner and group. Only for a file the caller made.
+    pub fn set_owner(&self, uid: u32, gid: u32) -> Result<()> {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        self.run(Op::Chown, || rustix::fs::fchown(&self.fd, Some(uid), Some(gid)))
+    }
+
+    /// Sets the modification time. Only for a file the caller made.
+    pub fn set_mtime(&self, mtime: Timestamp) -> Result<()> {
+        self.run(Op::SetTimes, || rustix::fs::futimens(&self.fd, &mtime_only(mtime)))
+    }
+
+    /// Syncs content and metadata of the file.
+    pub fn sync(&self) -> Result<()> {
+        self.run(Op::Sync, || rustix::fs::fsync(&self.fd))
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl io::Read for &File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_some(buffer).map_err(io::Error::other)
+    }
+}
+
+impl io::Read for File {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+}
+
+impl io::Write for &File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() { Ok(0) } else { self.write_some(bytes).map_err(io::Error::other) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Write for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

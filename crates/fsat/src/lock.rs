@@ -1,0 +1,93 @@
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use rustix::fs::{Mode, OFlags};
+
+use crate::{Dir, FsError, Result, Stat};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether others may hold the lock too.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Several holders of this mode at once.
+    Shared,
+    /// One holder.
+    Exclusive,
+}
+
+/// A held lock on a file; let go when dropped, or when the process ends.
+///
+/// It is an open-file-description lock (`F_OFD_SETLK`), as libostree takes; `flock` does
+/// not exclude libostree.
+#[derive(Debug)]
+pub struct Lock {
+    fd: OwnedFd,
+    path: PathBuf,
+    mode: LockMode,
+}
+
+impl Lock {
+    /// The mode it is held in.
+    pub fn mode(&self) -> LockMode {
+        self.mode
+    }
+
+    /// The metadata of the locked file, to see whether a name still refers to it.
+    pub fn stat(&self) -> Result<Stat> {
+        let st = rustix::fs::fstat(&self.fd).map_err(|e| FsError::new("stat", &self.path, e))?;
+        Ok(Stat::from_raw(&st))
+    }
+}
+
+impl Dir {
+    /// Takes a lock on `name`, creating the file if need be. Waits up to `timeout` and gives
+    /// `None` when another holder kept it that long. A zero timeout tries once.
+    pub fn lock(
+        &self,
+        name: impl AsRef<Path>,
+        mode: LockMode,
+        timeout: Duration,
+    ) -> Result<Option<Lock>> {
+        let path = self.path().join(name.as_ref());
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(self.fd(), name.as_ref(), flags, Mode::from_raw_mode(0o660))
+            .map_err(|e| FsError::new("open lock", &path, e))?;
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match try_lock(&fd, mode) {
+                Ok(()) => return Ok(Some(Lock { fd, path, mode })),
+                Err(nix::Error::EAGAIN | nix::Error::EACCES) => {}
+                Err(nix::Error::EINTR) => continue,
+                Err(e) => return Err(FsError::new("lock", &path, e)),
+            }
+            let waited = start.elapsed();
+            if waited >= timeout {
+                return Ok(None);
+            }
+            sleep(pause.min(timeout - waited));
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+fn try_lock(fd: &OwnedFd, mode: LockMode) -> nix::Result<()> {
+    let kind = match mode {
+        LockMode::Shared => libc::F_RDLCK,
+        LockMode::Exclusive => libc::F_WRLCK,
+    };
+    let whole = libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&whole)).map(drop)
+}

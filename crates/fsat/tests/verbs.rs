@@ -1,0 +1,160 @@
+//! The verbs of the file system layer on a real file system.
+#![allow(clippy::disallowed_methods, reason = "tests look at the real file system")]
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::time::Duration;
+
+use trefoil_fsat::{Dir, Fault, FaultKind, Fs, LockMode};
+
+fn scratch(fs: &Fs) -> (tempfile::TempDir, Dir) {
+    let temp = tempfile::tempdir().expect("temporary directory");
+    let dir = fs.open_dir(temp.path()).expect("just made");
+    (temp, dir)
+}
+
+/// Guards: a link in the path, or `..`, cannot lead an open out of the held directory.
+#[test]
+fn opens_stay_beneath() {
+    let (temp, dir) = scratch(&Fs::new());
+    fs::create_dir_all(temp.path().join("a/b")).expect("mkdir");
+    symlink("/etc", temp.path().join("a/out")).expect("symlink");
+    assert!(dir.open_dir("a/b").is_ok());
+    assert!(dir.open_dir("a/out").is_err());
+    assert!(dir.open_dir("a/out/ssl").is_err());
+    assert!(dir.open_dir("../..").is_err());
+    assert!(dir.open_file("a/out/passwd").is_err());
+    assert!(dir.read_beneath_opt("a/out/passwd", 1 << 20).is_err());
+}
+
+/// Guards: every counter counts what its name says, and bytes are bytes.
+#[test]
+fn work_is_counted() {
+    let account = Fs::new();
+    let (_temp, dir) = scratch(&account);
+    let before = account.counters();
+    dir.write("f", b"12345", 0o644).expect("write");
+    dir.link("f", &dir, "g").expect("link");
+    dir.sync_fs().expect("sync");
+    let done = account.counters().since(&before);
+    assert_eq!((done.creates, done.writes, done.bytes_written), (1, 1, 5));
+    assert_eq!((done.renames, done.links, done.syncfs, done.fsyncs), (1, 1, 1, 0));
+}
+
+/// Guards: a planned failure strikes once, at the operation it was planned for; a planned
+/// death leaves everything from there on undone.
+#[test]
+fn faults_strike_where_planned() {
+    let run = |fs: &Fs| {
+        let (temp, dir) = scratch(fs);
+        let results = ["a", "b", "c"].map(|name| dir.mkdir(name, 0o755).map_err(|e| e.errno()));
+        let made = fs::read_dir(temp.path()).expect("list").count();
+        (results.map(|r| r.is_ok()), made)
+    };
+    let enospc = 28;
+    let fail = Fault { at: 2, kind: FaultKind::Fail(enospc) };
+    assert_eq!(run(&Fs::with_fault(fail)), ([true, false, true], 2));
+    let die = Fault { at: 2, kind: FaultKind::Die };
+    assert_eq!(run(&Fs::with_fault(die)), ([true, false, false], 1));
+}
+
+/// Guards: a reader of a replaced file sees the old or the new content, and an interrupted
+/// replacement is overwritten by the next.
+#[test]
+fn write_replaces_in_one_step() {
+    let (temp, dir) = scratch(&Fs::new());
+    fs::write(temp.path().join(".f.tmp"), "left over").expect("write");
+    dir.write_durable("f", b"one", 0o600).expect("write");
+    let first = fs::metadata(temp.path().join("f")).expect("stat");
+    dir.write_durable("f", b"two", 0o600).expect("write");
+    let second = fs::metadata(temp.path().join("f")).expect("stat");
+    assert_ne!(first.ino(), second.ino(), "the file was written in place");
+    assert_eq!(dir.read("f", 10).expect("read"), b"two");
+    assert!(!temp.path().join(".f.tmp").exists());
+}
+
+/// Guards: content beyond the limit is an error, never an allocation without end.
+#[test]
+fn reads_are_limited() {
+    let (temp, dir) = scratch(&Fs::new());
+    fs::write(temp.path().join("f"), vec![7; 100_000]).expect("write");
+    assert_eq!(dir.read("f", 100_000).expect("read").len(), 100_000);
+    let error = dir.read("f", 99_999).expect_err("too large");
+    assert_eq!(error.source.kind(), ErrorKind::Other);
+    assert!(error.source.to_string().contains("99999"));
+    assert_eq!(dir.read_opt("missing", 1).expect("missing is fine"), None);
+}
+
+/// Guards: removal goes through directories that forbid it to their owner, follows no link,
+/// and counts what it took.
+#[test]
+fn removal_follows_no_link() {
+    let (temp, dir) = scratch(&Fs::new());
+    fs::create_dir_all(temp.path().join("keep")).expect("mkdir");
+    fs::write(temp.path().join("keep/file"), "x").expect("write");
+    fs::create_dir_all(temp.path().join("gone/deep")).expect("mkdir");
+    fs::write(temp.path().join("gone/deep/f"), "x").expect("write");
+    symlink("../keep", temp.path().join("gone/link")).expect("symlink");
+    let deep = dir.open_dir("gone/deep").expect("open");
+    deep.set_mode(0o555).expect("chmod");
+    let removed = dir.remove_all("gone").expect("remove");
+    assert_eq!((removed.dirs, removed.files), (2, 2));
+    assert!(temp.path().join("keep/file").exists());
+    assert_eq!(dir.remove_all("gone").expect("nothing there").dirs, 0);
+}
+
+/// Guards: a listing is whole however often it is asked for, beyond one kernel buffer.
+#[test]
+fn entries_are_whole_and_repeatable() {
+    let (temp, dir) = scratch(&Fs::new());
+    for n in 0..2_000 {
+        fs::write(temp.path().join(format!("a-rather-long-file-name-{n}")), "").expect("write");
+    }
+    assert_eq!(dir.entries().expect("list").len(), 2_000);
+    assert_eq!(dir.sorted_entries().expect("list").len(), 2_000);
+    assert_eq!(dir.try_clone().expect("clone").entries().expect("list").len(), 2_000);
+}
+
+/// Guards: shared excludes exclusive and the other way round, between handles of one process
+/// too, and waiting ends.
+#[test]
+fn locks_exclude() {
+    let (_temp, dir) = scratch(&Fs::new());
+    let zero = Duration::ZERO;
+    let shared = dir.lock("l", LockMode::Shared, zero).expect("lock").expect("free");
+    assert!(dir.lock("l", LockMode::Shared, zero).expect("lock").is_some());
+    let short = Duration::from_millis(20);
+    assert!(dir.lock("l", LockMode::Exclusive, short).expect("lock").is_none());
+    drop(shared);
+    assert!(dir.lock("l", LockMode::Exclusive, zero).expect("lock").is_some());
+}
+
+/// Guards: attributes of directories, files and links come back as set, large values too.
+#[test]
+fn attributes_come_back() {
+    let (temp, dir) = scratch(&Fs::new());
+    fs::write(temp.path().join("f"), "x").expect("write");
+    let file = dir.open_file("f").expect("open");
+    let large = vec![b'v'; 3_000];
+    file.set_xattr(b"user.large", &large).expect("set");
+    file.set_xattr(b"user.empty", b"").expect("set");
+    let mut found = dir.xattrs_of("f").expect("get");
+    found.retain(|(name, _)| name.starts_with(b"user."));
+    found.sort();
+    assert_eq!(found, [(b"user.empty".to_vec(), vec![]), (b"user.large".to_vec(), large)]);
+    assert_eq!(file.xattr("user.none").expect("get"), None);
+    dir.set_xattr(b"user.d", b"1").expect("set");
+    assert!(dir.xattrs().expect("get").contains(&(b"user.d".to_vec(), b"1".to_vec())));
+}
+
+/// Guards: a copy has the content whichever way the kernel made it.
+#[test]
+fn copies_hold_the_content() {
+    let (temp, dir) = scratch(&Fs::new());
+    let content: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
+    fs::write(temp.path().join("from"), &content).expect("write");
+    let to = dir.create_file("to", 0o644).expect("create");
+    to.copy_from(&dir.open_file("from").expect("open")).expect("copy");
+    assert_eq!(fs::read(temp.path().join("to")).expect("read"), content);
+}

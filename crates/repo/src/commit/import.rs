@@ -1,0 +1,212 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rayon::prelude::*;
+use trefoil_format::checksum::Checksum;
+use trefoil_format::dirmeta::DirMeta;
+use trefoil_format::file::FileHeader;
+use trefoil_format::name::EntryName;
+use trefoil_format::object::ObjectType;
+use trefoil_format::xattrs::Xattrs;
+use trefoil_fsat::{Dir, DirEntry, FileKind, Stat};
+
+use super::modifier::{Attributes, CommitModifier, TreePath};
+use crate::deep::on_deep_stacks;
+use crate::mutable_tree::check_depth;
+use crate::{MutableTree, RepoError, RepoMode, Result, Transaction};
+
+/// What an import looked at. What it wrote is in
+/// [`TransactionStats`](crate::TransactionStats).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportStats {
+    /// Directories, the root among them.
+    pub dirs: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Symbolic links.
+    pub symlinks: u64,
+    /// Files and links known by device and inode, which were not read.
+    pub devino_hits: u64,
+    /// Files moved into the repository instead of copied.
+    pub adopted: u64,
+    /// Names left out by the skip list.
+    pub skipped: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    dirs: AtomicU64,
+    pub files: AtomicU64,
+    pub symlinks: AtomicU64,
+    pub devino_hits: AtomicU64,
+    pub adopted: AtomicU64,
+    skipped: AtomicU64,
+}
+
+/// Writes every file beneath `dir` as an object and lays the directory over `tree`, on all
+/// cores.
+///
+/// No symbolic link is followed. Names and targets of links that are not UTF-8 are refused,
+/// as are devices, pipes and sockets. A file that changes while it is read is an error, never
+/// a wrong object. With [`CommitModifier::consume`] the content of `dir` is gone afterwards,
+/// and part of it after an error.
+pub fn import_dir(
+    transaction: &Transaction<'_>,
+    dir: &Dir,
+    tree: &mut MutableTree,
+    modifier: &CommitModifier,
+) -> Result<ImportStats> {
+    let mode = transaction.repo().mode();
+    let import = Import {
+        transaction,
+        modifier,
+        mode,
+        drops_xattrs: modifier.drops_xattrs(mode),
+        tally: Tally::default(),
+    };
+    on_deep_stacks(|| import.directory(dir, tree, &TreePath::ROOT))?;
+    Ok(import.stats())
+}
+
+pub(super) struct Import<'a> {
+    pub transaction: &'a Transaction<'a>,
+    pub modifier: &'a CommitModifier,
+    pub mode: RepoMode,
+    pub drops_xattrs: bool,
+    pub tally: Tally,
+}
+
+/// An entry whose name was checked.
+pub(super) struct Named {
+    pub name: EntryName,
+    pub kind: FileKind,
+}
+
+impl Import<'_> {
+    fn directory(&self, dir: &Dir, tree: &mut MutableTree, path: &TreePath<'_>) -> Result<()> {
+        check_depth(path.depth())?;
+        let Some(attributes) = self.apply(path, Attributes::of(&dir.stat_self()?)) else {
+            return Ok(());
+        };
+        let xattrs = if self.drops_xattrs { Vec::new() } else { dir.xattrs()? };
+        tree.set_metadata(self.write_meta(attributes, Xattrs::of_inode(xattrs))?);
+        self.tally.dirs.fetch_add(1, Relaxed);
+
+        let (dirs, files): (Vec<Named>, Vec<Named>) = dir
+            .entries()?
+            .iter()
+            .map(|entry| named(entry, path))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .partition(|entry| entry.kind == FileKind::Directory);
+        let repo = self.transaction.repo();
+        let dirs = self.enter_dirs(dir, dirs, tree, path)?;
+        let (files, done) = rayon::join(
+            || files.par_iter().map(|f| self.file(dir, f, path)).collect::<Result<Vec<_>>>(),
+            || self.directories(dir, &dirs, tree, path),
+        );
+        done?;
+        for (file, checksum) in files?.into_iter().flatten() {
+            tree.replace_file(repo, file, checksum)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the subdirectories in `tree` that are not left out.
+    fn enter_dirs(
+        &self,
+        dir: &Dir,
+        dirs: Vec<Named>,
+        tree: &mut MutableTree,
+        path: &TreePath<'_>,
+    ) -> Result<Vec<EntryName>> {
+        let mut entered = Vec::with_capacity(dirs.len());
+        for Named { name, .. } in dirs {
+            // libostree asks here and again for the directory itself; see `StatOverrides`.
+            let attributes = Attributes { uid: 0, gid: 0, mode: 0o040_000 };
+            if self.apply(&path.child(name.as_str()), attributes).is_none() {
+                if self.modifier.consume {
+                    dir.remove_all(name.as_str())?;
+                }
+                continue;
+            }
+            tree.ensure_dir(self.transaction.repo(), &name)?;
+            entered.push(name);
+        }
+        entered.sort_unstable();
+        Ok(entered)
+    }
+
+    fn directories(
+        &self,
+        dir: &Dir,
+        names: &[EntryName],
+        tree: &mut MutableTree,
+        path: &TreePath<'_>,
+    ) -> Result<()> {
+        let children = tree.dirs_mut(self.transaction.repo())?;
+        let ours = children.into_par_iter().filter(|(name, _)| names.binary_search(name).is_ok());
+        ours.try_for_each(|(name, child)| {
+            let name = name.as_str();
+            self.directory(&dir.open_dir(name)?, child, &path.child(name))?;
+            if self.modifier.consume {
+                dir.rmdir(name)?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn apply(&self, path: &TreePath<'_>, old: Attributes) -> Option<Attributes> {
+        let new = self.modifier.apply(self.mode, path, old);
+        if new.is_none() {
+            self.tally.skipped.fetch_add(1, Relaxed);
+        }
+        new
+    }
+
+    fn write_meta(&self, attributes: Attributes, xattrs: Xattrs) -> Result<Checksum> {
+        let Attributes { uid, gid, mode } = attributes;
+        let bytes = DirMeta { uid, gid, mode, xattrs }.to_bytes();
+        self.transaction.write_metadata(ObjectType::DirMeta, &bytes)
+    }
+
+    fn stats(&self) -> ImportStats {
+        ImportStats {
+            dirs: self.tally.dirs.load(Relaxed),
+            files: self.tally.files.load(Relaxed),
+            symlinks: self.tally.symlinks.load(Relaxed),
+            devino_hits: self.tally.devino_hits.load(Relaxed),
+            adopted: self.tally.adopted.load(Relaxed),
+            skipped: self.tally.skipped.load(Relaxed),
+        }
+    }
+}
+
+impl Attributes {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Attributes { uid: stat.uid, gid: stat.gid, mode: stat.mode }
+    }
+
+    pub(super) fn header(self, symlink_target: Option<String>, xattrs: Xattrs) -> FileHeader {
+        FileHeader { uid: self.uid, gid: self.gid, mode: self.mode, symlink_target, xattrs }
+    }
+}
+
+fn named(entry: &DirEntry, parent: &TreePath<'_>) -> Result<Named> {
+    let Some(name) = entry.name.to_str() else {
+        let name = entry.name.to_string_lossy();
+        return Err(RepoError::Refused(format!(
+            "Invalid UTF-8 in filename {}",
+            parent.child(&name)
+        )));
+    };
+    if !matches!(entry.kind, FileKind::Directory | FileKind::Regular | FileKind::Symlink) {
+        return Err(RepoError::Refused(format!(
+            "Not a regular file or symlink: {} is a {}",
+            parent.child(name),
+            entry.kind.word()
+        )));
+    }
+    let name = EntryName::new(name)
+        .map_err(|e| RepoError::format(format!("name of {}", parent.child(name)), e))?;
+    Ok(Named { name, kind: entry.kind })
+}

@@ -1,0 +1,80 @@
+use trefoil_format::checksum::Checksum;
+use trefoil_format::commit::Commit;
+use trefoil_format::gvariant::{Metadata, Value};
+
+use crate::bindings::{COLLECTION_BINDING, REF_BINDING};
+use crate::{Repo, RepoError, Result, Transaction, TreeId};
+
+/// Everything that makes a commit besides the objects of its tree.
+#[derive(Clone, Debug)]
+pub struct CommitRequest {
+    /// The root directory, written before.
+    pub tree: TreeId,
+    /// The commit before this one; it need not be in the repository.
+    pub parent: Option<Checksum>,
+    /// One line.
+    pub subject: String,
+    /// Any text.
+    pub body: String,
+    /// Part of the commit and of its checksum.
+    pub metadata: Metadata,
+    /// Kept beside the commit.
+    pub detached: Option<Metadata>,
+    /// Seconds since 1970-01-01 00:00 UTC.
+    pub timestamp: u64,
+}
+
+/// Stages the commit object and its detached metadata, and gives its checksum. No ref moves.
+pub fn write_commit(transaction: &Transaction<'_>, request: CommitRequest) -> Result<Checksum> {
+    let detached = request.detached.iter().flat_map(Metadata::iter);
+    if request.metadata.iter().chain(detached).any(|(key, _)| key.is_empty()) {
+        return Err(RepoError::Refused("Empty metadata key".to_string()));
+    }
+    let commit = Commit {
+        metadata: request.metadata,
+        parent: request.parent,
+        related: Vec::new(),
+        subject: request.subject,
+        body: request.body,
+        timestamp: request.timestamp,
+        root_tree: request.tree.tree,
+        root_meta: request.tree.meta,
+    };
+    transaction.write_commit(&commit, request.detached.as_ref())
+}
+
+/// Adds what `ostree commit` adds unless `--no-bindings`: the branch and the `--bind-ref`s as
+/// sorted `ostree.ref-binding` (an empty list for an orphan), and the collection of the
+/// repository unless `metadata` names one already.
+pub fn bind_refs(repo: &Repo, metadata: &mut Metadata, refs: &[String]) {
+    let mut refs = refs.to_vec();
+    refs.sort_unstable();
+    let has_collection = metadata.get(COLLECTION_BINDING).is_some();
+    metadata.0.push((REF_BINDING.to_string(), Value::strings(refs)));
+    let collection = repo.config().collection_id.clone();
+    if let Some(id) = collection.filter(|_| !has_collection) {
+        metadata.0.push((COLLECTION_BINDING.to_string(), Value::from(id)));
+    }
+}
+
+/// The metadata of commit `parent` under `keys`, in their order (`--keep-metadata`). Fails for
+/// a key it does not have.
+pub fn keep_metadata(
+    repo: &Repo,
+    parent: &Checksum,
+    keys: &[String],
+) -> Result<Vec<(String, Value)>> {
+    let commit = repo.load_commit(parent)?;
+    let kept = |key: &String| match commit.metadata.get(key) {
+        Some(value) => Ok((key.clone(), value.clone())),
+        None => {
+            Err(RepoError::Refused(format!("Missing metadata key '{key}' from commit '{parent}'")))
+        }
+    };
+    keys.iter().map(kept).collect()
+}
+
+/// Whether commit `parent` has exactly this tree (`--skip-if-unchanged`).
+pub fn is_unchanged(repo: &Repo, parent: &Checksum, tree: &TreeId) -> Result<bool> {
+    Ok(TreeId::of_commit(&repo.load_commit(parent)?) == *tree)
+}

@@ -1,0 +1,18 @@
+use std::io;
+
+use trefoil_fsat::FsError;
+
+use crate::Result;
+
+/// Room for the recursion over the deepest tree that is allowed, many times over: a thread
+/// that waits for one subtree works on another meanwhile, on the same stack. Only what is
+/// touched takes memory.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Runs `work`, which recurses over a tree and spreads over all cores, on threads with stacks
+/// that are deep enough.
+pub(crate) fn on_deep_stacks<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
+    let pool = pool.map_err(|e| FsError::new("start worker threads", "", io::Error::other(e)))?;
+    pool.install(work)
+}

@@ -1,0 +1,262 @@
+//! What changed between two trees.
+//!
+//! [`diff_trees`] compares trees of a repository by checksums and costs what changed.
+//! [`diff_dirs`] gives the lists that `ostree diff` prints, and takes directories of the file
+//! system too. [`diff_objects`] counts the objects two commits share.
+
+mod dirs;
+mod objects;
+
+pub use dirs::{DiffSide, DirsDiff, DirsDiffOptions, diff_dirs};
+pub use objects::{ObjectsDiff, diff_objects};
+
+use std::cmp::Ordering;
+
+use trefoil_format::checksum::Checksum;
+use trefoil_format::dirtree::DirTreeView;
+use trefoil_format::object::ObjectType;
+
+use crate::lookup::{entry_in, parse_dirtree};
+use crate::mutable_tree::MAX_DEPTH;
+use crate::{Repo, RepoError, Result, TreeEntry, TreeId};
+
+/// One difference between two trees.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct TreeChange<'p> {
+    /// Path from the root, beginning with `/`; the root itself is `/`. It lives in a buffer
+    /// that the next change overwrites.
+    pub path: &'p str,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// How an entry of a tree changed. A directory that appears or goes is one change: what is
+/// below it is not visited.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Neither a file nor a directory had the name.
+    FileAdded {
+        /// The file object.
+        new: Checksum,
+    },
+    /// Nothing has the name any more.
+    FileRemoved {
+        /// The file object.
+        old: Checksum,
+    },
+    /// Content, mode, owner, attributes or link target changed; also a regular file that
+    /// became a symbolic link or the other way round.
+    FileChanged {
+        /// The old file object.
+        old: Checksum,
+        /// The new file object.
+        new: Checksum,
+    },
+    /// A whole directory.
+    DirAdded {
+        /// The directory.
+        new: TreeId,
+    },
+    /// A whole directory.
+    DirRemoved {
+        /// The directory.
+        old: TreeId,
+    },
+    /// Owner, mode or attributes of a directory that both trees have. Changes below it follow.
+    DirMetaChanged {
+        /// The old dirmeta object.
+        old: Checksum,
+        /// The new dirmeta object.
+        new: Checksum,
+    },
+    /// A directory takes the place of a file or symbolic link.
+    FileToDir {
+        /// The file object.
+        old: Checksum,
+        /// The directory.
+        new: TreeId,
+    },
+    /// A file or symbolic link takes the place of a directory.
+    DirToFile {
+        /// The directory.
+        old: TreeId,
+        /// The file object.
+        new: Checksum,
+    },
+}
+
+/// What a comparison cost and found.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiffStats {
+    /// Dirtree objects read: two for every directory descended into.
+    pub dirtrees_read: u64,
+    /// Changes visited.
+    pub changes: u64,
+}
+
+/// Calls `visit` for every difference between `old` and `new`, and reads only directories
+/// whose dirtree checksums differ.
+///
+/// The order is depth first: of a directory first the change of its metadata, then its files
+/// in the order of their names, then its directories, each with what is below it, in the order
+/// of theirs. A change between file and directory comes with the files.
+///
+/// # Errors
+/// A dirtree object that is missing or broken; changes may have been visited by then.
+pub fn diff_trees(
+    repo: &Repo,
+    old: TreeId,
+    new: TreeId,
+    visit: &mut dyn FnMut(TreeChange<'_>),
+) -> Result<DiffStats> {
+    let mut walk =
+        Walk { repo, visit, path: String::from("/"), depth: 0, stats: DiffStats::default() };
+    walk.dir(old, new)?;
+    Ok(walk.stats)
+}
+
+struct Walk<'a> {
+    repo: &'a Repo,
+    visit: &'a mut dyn FnMut(TreeChange<'_>),
+    /// Of the directory being compared, without a `/` at its end unless it is the root.
+    path: String,
+    depth: usize,
+    stats: DiffStats,
+}
+
+impl Walk<'_> {
+    fn emit(&mut self, kind: ChangeKind) {
+        self.stats.changes += 1;
+        (self.visit)(TreeChange { path: &self.path, kind });
+    }
+
+    /// Runs `inner` with `name` appended to the path.
+    fn within<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let len = self.path.len();
+        if len > 1 {
+            self.path.push('/');
+        }
+        self.path.push_str(name);
+        let out = inner(self);
+        self.path.truncate(len);
+        out
+    }
+
+    fn emit_at(&mut self, name: &str, kind: ChangeKind) {
+        self.within(name, |walk| walk.emit(kind));
+    }
+
+    fn dir(&mut self, old: TreeId, new: TreeId) -> Result<()> {
+        if old.meta != new.meta {
+            self.emit(ChangeKind::DirMetaChanged { old: old.meta, new: new.meta });
+        }
+        if old.tree == new.tree {
+            return Ok(());
+        }
+        if self.depth > MAX_DEPTH {
+            return Err(RepoError::Refused(format!("{} is nested too deeply", self.path)));
+        }
+        let old_bytes = self.repo.load_metadata(ObjectType::DirTree, &old.tree)?;
+        let new_bytes = self.repo.load_metadata(ObjectType::DirTree, &new.tree)?;
+        self.stats.dirtrees_read += 2;
+        let old_tree = parse_dirtree(&old_bytes, &old.tree)?;
+        let new_tree = parse_dirtree(&new_bytes, &new.tree)?;
+        self.files(&old_tree, &new_tree);
+        self.depth += 1;
+        self.dirs(&old_tree, &new_tree)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn files(&mut self, old: &DirTreeView<'_>, new: &DirTreeView<'_>) {
+        merge(
+            old.files(),
+            new.files(),
+            |(name, _)| *name,
+            |pair| {
+                let (name, kind) = match pair {
+                    Pair::Both((_, a), (_, b)) if a == b => return Ok(()),
+                    Pair::Both((name, old), (_, new)) => {
+                        (name, ChangeKind::FileChanged { old, new })
+                    }
+                    Pair::Left((name, old)) => (
+                        name,
+                        match entry_in(new, name) {
+                            Some(TreeEntry::Dir(new)) => ChangeKind::FileToDir { old, new },
+                            _ => ChangeKind::FileRemoved { old },
+                        },
+                    ),
+                    Pair::Right((name, new)) => (
+                        name,
+                        match entry_in(old, name) {
+                            Some(TreeEntry::Dir(old)) => ChangeKind::DirToFile { old, new },
+                            _ => ChangeKind::FileAdded { new },
+                        },
+                    ),
+                };
+                self.emit_at(name, kind);
+                Ok(())
+            },
+        )
+        .unwrap_or_else(|e: std::convert::Infallible| match e {});
+    }
+
+    fn dirs(&mut self, old: &DirTreeView<'_>, new: &DirTreeView<'_>) -> Result<()> {
+        let id = |tree, meta| TreeId { tree, meta };
+        merge(
+            old.dirs(),
+            new.dirs(),
+            |(name, _, _)| *name,
+            |pair| {
+                match pair {
+                    Pair::Both((name, tree, meta), (_, new_tree, new_meta)) => {
+                        let (old, new) = (id(tree, meta), id(new_tree, new_meta));
+                        if old != new {
+                            self.within(name, |walk| walk.dir(old, new))?;
+                        }
+                    }
+                    // A file of the same name was dealt with among the files.
+                    Pair::Left((name, tree, meta)) if new.find_file(name).is_none() => {
+                        self.emit_at(name, ChangeKind::DirRemoved { old: id(tree, meta) });
+                    }
+                    Pair::Right((name, tree, meta)) if old.find_file(name).is_none() => {
+                        self.emit_at(name, ChangeKind::DirAdded { new: id(tree, meta) });
+                    }
+                    Pair::Left(_) | Pair::Right(_) => {}
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+/// An entry of one or both of two sorted lists.
+enum Pair<T> {
+    Both(T, T),
+    Left(T),
+    Right(T),
+}
+
+/// Goes through two lists that are sorted by `key` in step.
+fn merge<T, E>(
+    left: impl Iterator<Item = T>,
+    right: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> &str,
+    mut each: impl FnMut(Pair<T>) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let (mut left, mut right) = (left.peekable(), right.peekable());
+    loop {
+        let order = match (left.peek(), right.peek()) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => key(a).as_bytes().cmp(key(b).as_bytes()),
+        };
+        let pair = match order {
+            Ordering::Less => left.next().map(Pair::Left),
+            Ordering::Greater => right.next().map(Pair::Right),
+            Ordering::Equal => left.next().zip(right.next()).map(|(a, b)| Pair::Both(a, b)),
+        };
+        each(pair.expect("it was peeked at"))?;
+    }
+}

@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use trefoil_format::checksum::Checksum;
+use trefoil_format::dirtree::{DirTree, FileEntry, SubdirEntry};
+use trefoil_format::name::EntryName;
+use trefoil_format::object::ObjectType;
+
+use crate::deep::on_deep_stacks;
+use crate::{Repo, RepoError, Result, Transaction, TreeId};
+
+/// How deep trees may nest; `PATH_MAX` would be reached soon after by any path worth having.
+pub(crate) const MAX_DEPTH: usize = 256;
+
+/// A tree that is being put together for a commit.
+///
+/// A subtree that comes from the repository stays a pair of checksums until something in it
+/// is touched: then its one dirtree is read, and its subtrees are pairs again. So overlaying
+/// and writing cost in proportion to the directories touched. Names are checked by their type;
+/// a name is never both a file and a directory.
+#[derive(Debug, Default)]
+pub struct MutableTree {
+    meta: Option<Checksum>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// All as in this dirtree object, not read yet.
+    Lazy(Checksum),
+    Whole(Whole),
+}
+
+#[derive(Debug, Default)]
+struct Whole {
+    files: BTreeMap<EntryName, Checksum>,
+    dirs: BTreeMap<EntryName, MutableTree>,
+    /// The object it was read from: need not be written again if it still is the same.
+    loaded: Option<Checksum>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State::Whole(Whole::default())
+    }
+}
+
+impl MutableTree {
+    /// An empty tree with no metadata yet; it cannot be written before
+    /// [`MutableTree::set_metadata`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The tree `id` of a repository; nothing is read yet.
+    pub fn from_tree(id: TreeId) -> Self {
+        MutableTree { meta: Some(id.meta), state: State::Lazy(id.tree) }
+    }
+
+    /// The dirmeta object of this directory, if it was set.
+    pub fn metadata(&self) -> Option<Checksum> {
+        self.meta
+    }
+
+    /// Sets the dirmeta object of this directory.
+    pub fn set_metadata(&mut self, meta: Checksum) {
+        self.meta = Some(meta);
+    }
+
+    /// The subdirectory `name`, made empty and without metadata if there is none. Fails where
+    /// a file has that name.
+    pub fn ensure_dir(&mut self, repo: &Repo, name: &EntryName) -> Result<&mut MutableTree> {
+        let whole = self.whole(repo)?;
+        if whole.files.contains_key(name) {
+            return Err(RepoError::Refused(format!(
+                "Can't replace file with directory: {}",
+                name.as_str()
+            )));
+        }
+        Ok(whole.dirs.entry(name.clone()).or_default())
+    }
+
+    /// Puts the file object `checksum` under `name`. Fails where a directory has that name.
+    pub fn replace_file(&mut self, repo: &Repo, name: EntryName, checksum: Checksum) -> Result<()> {
+        let whole = self.whole(repo)?;
+        if whole.dirs.contains_key(&name) {
+            return Err(RepoError::Refused(format!(
+                "Can't replace directory with file: {}",
+                name.as_str()
+            )));
+        }
+        whole.files.insert(name, checksum);
+        Ok(())
+    }
+
+    /// Removes the file or directory `name`; false where there is none.
+    pub fn remove(&mut self, repo: &Repo, name: &EntryName) -> Result<bool> {
+        let whole = self.whole(repo)?;
+        Ok(whole.files.remove(name).is_some() || whole.dirs.remove(name).is_some())
+    }
+
+    /// The file object under `name`.
+    pub fn file(&mut self, repo: &Repo, name: &EntryName) -> Result<Option<Checksum>> {
+        Ok(self.whole(repo)?.files.get(name).copied())
+    }
+
+    /// The directory under `name`.
+    pub fn dir(&mut self, repo: &Repo, name: &EntryName) -> Result<Option<&mut MutableTree>> {
+        Ok(self.whole(repo)?.dirs.get_mut(name))
+    }
+
+    /// Whether nothing is in this directory.
+    pub fn is_empty(&mut self, repo: &Repo) -> Result<bool> {
+        let whole = self.whole(repo)?;
+        Ok(whole.files.is_empty() && whole.dirs.is_empty())
+    }
+
+    /// Lays the tree `over` of the repository over this one. As in libostree the last one wins:
+    /// files and directory metadata of `over` replace those here, directories are united, and a
+    /// file against a directory is an error.
+    ///
+    /// Only directories that are in both trees and differ are read.
+    pub fn overlay(&mut self, repo: &Repo, over: TreeId) -> Result<()> {
+        self.overlay_at(repo, over, 0)
+    }
+
+    fn overlay_at(&mut self, repo: &Repo, over: TreeId, depth: usize) -> Result<()> {
+        check_depth(depth)?;
+        self.meta = Some(over.meta);
+        if matches!(self.state, State::Lazy(tree) if tree == over.tree) {
+            return Ok(());
+        }
+        if self.is_empty(repo)? {
+            self.state = State::Lazy(over.tree);
+            return Ok(());
+        }
+        let tree = repo.load_dirtree(&over.tree)?;
+        for file in tree.files {
+            self.replace_file(repo, file.name, file.checksum)?;
+        }
+        for dir in tree.dirs {
+            let id = TreeId { tree: dir.tree, meta: dir.meta };
+            self.ensure_dir(repo, &dir.name)?.overlay_at(repo, id, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the dirtrees that are new and gives the checksums of this directory. The dirmeta
+    /// objects are not looked at: whoever set them has written them.
+    pub fn write(&self, transaction: &Transaction<'_>) -> Result<TreeId> {
+        on_deep_stacks(|| self.write_at(transaction, 0))
+    }
+
+    fn write_at(&self, transaction: &Transaction<'_>, depth: usize) -> Result<TreeId> {
+        check_depth(depth)?;
+        let meta = self
+            .meta
+            .ok_or_else(|| RepoError::Refused("Can't commit an empty tree".to_string()))?;
+        let whole = match &self.state {
+            State::Lazy(tree) => return Ok(TreeId { tree: *tree, meta }),
+            State::Whole(whole) => whole,
+        };
+        let write_dir = |(name, dir): (&EntryName, &MutableTree)| {
+            let id = dir.write_at(transaction, depth + 1)?;
+            Ok(SubdirEntry { name: name.clone(), tree: id.tree, meta: id.meta })
+        };
+        let dirs = whole.dirs.par_iter().map(write_dir).collect::<Result<Vec<_>>>()?;
+        let file = |(name, checksum): (&EntryName, &Checksum)| FileEntry {
+            name: name.clone(),
+            checksum: *checksum,
+        };
+        let bytes = DirTree { files: whole.files.iter().map(file).collect(), dirs }.to_bytes();
+        let tree = match whole.loaded {
+            Some(loaded) if Checksum::of(&bytes) == loaded => loaded,
+            _ => transaction.write_metadata(ObjectType::DirTree, &bytes)?,
+        };
+        Ok(TreeId { tree, meta })
+    }
+
+    /// The subdirectories that exist, to be worked on at the same time.
+    pub(crate) fn dirs_mut(&mut self, repo: &Repo) -> Result<Vec<(&EntryName, &mut MutableTree)>> {
+        Ok(self.whole(repo)?.dirs.iter_mut().collect())
+    }
+
+    fn whole(&mut self, repo: &Repo) -> Result<&mut Whole> {
+        if let State::Lazy(checksum) = self.state {
+            let tree = repo.load_dirtree(&checksum)?;
+            self.state = State::Whole(Whole::from_dirtree(tree, checksum));
+        }
+        match &mut self.state {
+            State::Whole(whole) => Ok(whole),
+            State::Lazy(_) => unreachable!("made whole just above"),
+        }
+    }
+}
+
+impl Whole {
+    fn from_dirtree(tree: DirTree, checksum: Checksum) -> Self {
+        let dir = |dir: SubdirEntry| {
+            (dir.name, MutableTree::from_tree(TreeId { tree: dir.tree, meta: dir.meta }))
+        };
+        Whole {
+            files: tree.files.into_iter().map(|file| (file.name, file.checksum)).collect(),
+            dirs: tree.dirs.into_iter().map(dir).collect(),
+            loaded: Some(checksum),
+        }
+    }
+}
+
+pub(crate) fn check_depth(depth: usize) -> Result<()> {
+    if depth <= MAX_DEPTH {
+        return Ok(());
+    }
+    Err(RepoError::Refused(format!("directories are nested deeper than {MAX_DEPTH}")))
+}

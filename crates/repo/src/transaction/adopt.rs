@@ -1,0 +1,71 @@
+use std::sync::atomic::Ordering::Relaxed;
+
+use trefoil_format::checksum::Checksum;
+use trefoil_format::file::FileHeader;
+use trefoil_format::object::{ObjectName, ObjectType};
+use trefoil_fsat::{Dir, File};
+
+use super::Transaction;
+use super::stage::Stage;
+use crate::{RepoMode, Result};
+
+const BUFFER: usize = 256 * 1024;
+const PERMISSIONS: u32 = 0o7777;
+
+impl Transaction<'_> {
+    /// Moves the regular file `name` of `dir`, open as `file`, into the repository as the
+    /// object that it is with `header` (`--consume`). `None` where it cannot be moved: it is
+    /// untouched then, but `file` has been read.
+    ///
+    /// The caller knows that in mode `bare` the inode has exactly the metadata of `header`, and
+    /// that nobody writes the file any more. Other hard links to it stay, as in libostree, and
+    /// share the inode with the object from now on.
+    pub(crate) fn adopt_file(
+        &self,
+        header: &FileHeader,
+        dir: &Dir,
+        name: &str,
+        file: &File,
+    ) -> Result<Option<Checksum>> {
+        let mut hasher = header.hasher();
+        let mut buffer = vec![0; BUFFER];
+        let mut size = 0;
+        loop {
+            match file.read_some(&mut buffer)? {
+                0 => break,
+                n => {
+                    hasher.update(&buffer[..n]);
+                    size += n as u64;
+                }
+            }
+        }
+        let checksum = hasher.finish();
+        let object = ObjectName::new(checksum, ObjectType::File);
+        let present = self.has_object(&object)?;
+        if !present && !self.has_mode(header, file)? {
+            return Ok(None);
+        }
+        if present || !self.claim(object)? {
+            dir.unlink(name)?;
+        } else if let Err(e) = dir.rename(name, self.stage.dir(), Stage::name_of(&object)) {
+            self.staged.lock().expect("no holder panics").remove(&object);
+            return if e.is_cross_device() { Ok(None) } else { Err(e.into()) };
+        } else {
+            self.count_written(size);
+        }
+        self.tally.content_total.fetch_add(1, Relaxed);
+        Ok(Some(checksum))
+    }
+
+    /// Whether the inode has the permission bits of `header`, which it is given where no other
+    /// name shares it.
+    fn has_mode(&self, header: &FileHeader, file: &File) -> Result<bool> {
+        let stat = file.stat()?;
+        let same = stat.mode & PERMISSIONS == header.mode & PERMISSIONS;
+        if !same && self.repo.mode() == RepoMode::BareUserOnly && stat.nlink == 1 {
+            file.set_mode(header.mode)?;
+            return Ok(true);
+        }
+        Ok(same)
+    }
+}

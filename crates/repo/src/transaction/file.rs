@@ -1,0 +1,282 @@
+use std::io::{self, Read, Write};
+use std::sync::atomic::Ordering::Relaxed;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use trefoil_format::checksum::Checksum;
+use trefoil_format::file::{ArchiveHeader, BareUserMeta, FileHeader};
+use trefoil_format::object::{ObjectName, ObjectType};
+use trefoil_fsat::{File, FsError, Timestamp};
+
+use super::Transaction;
+use super::stage::Stage;
+use crate::object::OSTREE_META;
+use crate::{RepoError, RepoMode, Result};
+
+/// Files up to this size are held in memory: hashed first, and written only if new.
+const IN_MEMORY: u64 = 16 << 20;
+const BUFFER: usize = 256 * 1024;
+/// The permission bits that `bare-user-only` can hold.
+const BARE_USER_ONLY_BITS: u32 = 0o775;
+const S_IFREG: u32 = 0o100_000;
+
+/// Where the content of a new file object comes from.
+pub enum FileSource<'a> {
+    /// There is none: a symbolic link or an empty file.
+    Empty,
+    /// It is in memory.
+    Bytes(&'a [u8]),
+    /// It is read to its end.
+    Read(&'a mut dyn Read),
+    /// It is an open file, at its beginning.
+    File(&'a File),
+}
+
+impl Transaction<'_> {
+    /// Writes a file object and gives its checksum, which is that of `header` and content.
+    ///
+    /// The checksum is always computed from the very bytes that are stored: a source that
+    /// changes while it is read gives another object, never a corrupt one.
+    pub fn write_file(&self, header: &FileHeader, source: FileSource<'_>) -> Result<Checksum> {
+        self.tally.content_total.fetch_add(1, Relaxed);
+        match source {
+            FileSource::Empty => self.write_bytes(header, &[]),
+            FileSource::Bytes(bytes) => self.write_bytes(header, bytes),
+            FileSource::File(file) => match file.stat()?.size {
+                size if size < IN_MEMORY => self.write_small_file(header, file, size),
+                _ => self.write_large_file(header, file),
+            },
+            FileSource::Read(reader) => self.write_small(header, reader),
+        }
+    }
+
+    /// Reads a file of known size in two calls: one for the content, one that finds its end.
+    fn write_small_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
+        let mut bytes = vec![0; size as usize + 1];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_some(&mut bytes[filled..])? {
+                0 => return self.write_bytes(header, &bytes[..filled]),
+                n => filled += n,
+            }
+        }
+        // It has grown since.
+        self.write_small(header, &mut io::Cursor::new(bytes).chain(file))
+    }
+
+    /// Reads up to the limit of memory, and goes over to a stream where there is more.
+    fn write_small(&self, header: &FileHeader, reader: &mut dyn Read) -> Result<Checksum> {
+        let mut bytes = Vec::new();
+        reader.take(IN_MEMORY).read_to_end(&mut bytes).map_err(|e| read_error(header, e))?;
+        if (bytes.len() as u64) < IN_MEMORY {
+            return self.write_bytes(header, &bytes);
+        }
+        self.write_stream(header, &mut io::Cursor::new(bytes).chain(reader))
+    }
+
+    /// A large file is likely to be there already: hashed first, it costs no writes then.
+    fn write_large_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
+        let mut hasher = header.hasher();
+        copy(header, &mut &*file, |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
+        let checksum = hasher.finish();
+        if self.has_object(&ObjectName::new(checksum, ObjectType::File))? {
+            return Ok(checksum);
+        }
+        file.rewind()?;
+        self.write_stream(header, &mut &*file)
+    }
+
+    fn write_bytes(&self, header: &FileHeader, bytes: &[u8]) -> Result<Checksum> {
+        let mut hasher = header.hasher();
+        hasher.update(bytes);
+        let checksum = hasher.finish();
+        self.check_mode(header, &checksum)?;
+        let name = ObjectName::new(checksum, ObjectType::File);
+        if !self.claim(name)? {
+            return Ok(checksum);
+        }
+        self.budget.take(bytes.len() as u64)?;
+        self.count_written(bytes.len() as u64);
+        if let Some(target) = &header.symlink_target {
+            self.stage_link(&Stage::name_of(&name), header, target)?;
+            return Ok(checksum);
+        }
+        let file = self.stage.create(&name)?;
+        if self.repo.mode() == RepoMode::Archive {
+            self.write_archive(&file, header, bytes)?;
+        } else {
+            file.write_all(bytes)?;
+            self.finish_bare(&file, header)?;
+        }
+        Ok(checksum)
+    }
+
+    /// Content too large for memory: written while it is hashed, named when it is known.
+    fn write_stream(&self, header: &FileHeader, reader: &mut dyn Read) -> Result<Checksum> {
+        let temp = self.stage.temp_name();
+        let file = self.stage.dir().create_file(&temp, 0o644)?;
+        let mut hasher = header.hasher();
+        let mut size = 0;
+        // The header of an archive object holds the size, which a stream tells only at its end.
+        let frame_len = ArchiveHeader { size: 0, header: header.clone() }.to_bytes().len();
+        if self.repo.mode() == RepoMode::Archive {
+            file.write_all(&vec![0; frame_len])?;
+            let mut deflate = DeflateEncoder::new(&file, self.compression());
+            copy(header, reader, |bytes| {
+                hasher.update(bytes);
+                size += bytes.len() as u64;
+                self.budget.take(bytes.len() as u64)?;
+                deflate.write_all(bytes).map_err(|e| write_error(&file, e))
+            })?;
+            deflate.finish().map_err(|e| write_error(&file, e))?;
+            file.rewind()?;
+            file.write_all(&ArchiveHeader { size, header: header.clone() }.to_bytes())?;
+        } else {
+            copy(header, reader, |bytes| {
+                hasher.update(bytes);
+                size += bytes.len() as u64;
+                self.budget.take(bytes.len() as u64)?;
+                Ok(file.write_all(bytes)?)
+            })?;
+            self.finish_bare(&file, header)?;
+        }
+        let checksum = hasher.finish();
+        self.check_mode(header, &checksum)?;
+        self.adopt(&temp, checksum, size)?;
+        Ok(checksum)
+    }
+
+    fn adopt(&self, temp: &str, checksum: Checksum, size: u64) -> Result<()> {
+        let name = ObjectName::new(checksum, ObjectType::File);
+        if self.claim(name)? {
+            self.count_written(size);
+            self.stage.dir().rename(temp, self.stage.dir(), Stage::name_of(&name))?;
+        } else {
+            self.stage.dir().unlink(temp)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn count_written(&self, bytes: u64) {
+        self.tally.content_written.fetch_add(1, Relaxed);
+        self.tally.content_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    fn check_mode(&self, header: &FileHeader, checksum: &Checksum) -> Result<()> {
+        let bits = header.mode & 0o7777 & !BARE_USER_ONLY_BITS;
+        let plain = header.symlink_target.is_none();
+        if self.repo.mode() == RepoMode::BareUserOnly && plain && bits != 0 {
+            let mode = header.mode;
+            return Err(RepoError::BareUserOnlyMode { checksum: *checksum, mode, bits });
+        }
+        Ok(())
+    }
+
+    fn compression(&self) -> Compression {
+        Compression::new(self.repo.config().zlib_level)
+    }
+
+    fn write_archive(&self, file: &File, header: &FileHeader, bytes: &[u8]) -> Result<()> {
+        let framed = ArchiveHeader { size: bytes.len() as u64, header: header.clone() }.to_bytes();
+        let mut deflate = DeflateEncoder::new(framed, self.compression());
+        // `DeflateEncoder` appends to the vector that already holds the header.
+        deflate.write_all(bytes).map_err(|e| write_error(file, e))?;
+        let object = deflate.finish().map_err(|e| write_error(file, e))?;
+        Ok(file.write_all(&object)?)
+    }
+
+    /// Gives a bare object the metadata its mode asks for. The modification time is 0, as
+    /// libostree sets it.
+    fn finish_bare(&self, file: &File, header: &FileHeader) -> Result<()> {
+        match self.repo.mode() {
+            RepoMode::Bare => {
+                file.set_owner(header.uid, header.gid)?;
+                file.set_mode(header.mode)?;
+                for (name, value) in header.xattrs.iter() {
+                    file.set_xattr(name, value)?;
+                }
+            }
+            RepoMode::BareUser => {
+                file.set_xattr(OSTREE_META.as_bytes(), &ostree_meta(header))?;
+                if header.mode & S_IFREG != 0 && header.symlink_target.is_none() {
+                    file.set_mode((header.mode & 0o775) | 0o400)?;
+                }
+            }
+            RepoMode::BareUserOnly => file.set_mode(header.mode & BARE_USER_ONLY_BITS)?,
+            RepoMode::BareSplitXattrs | RepoMode::Archive => {
+                return Err(RepoError::UnsupportedMode {
+                    what: "writing file objects",
+                    mode: self.repo.mode(),
+                });
+            }
+        }
+        Ok(file.set_mtime(Timestamp::default())?)
+    }
+
+    fn stage_link(&self, staged: &str, header: &FileHeader, target: &str) -> Result<()> {
+        let dir = self.stage.dir();
+        match self.repo.mode() {
+            RepoMode::Archive => {
+                let file = dir.create_file(staged, 0o644)?;
+                let framed = ArchiveHeader { size: 0, header: header.clone() }.to_bytes();
+                file.write_all(&framed)?;
+            }
+            RepoMode::BareUser => {
+                let file = dir.create_file(staged, 0o644)?;
+                // The terminating zero is part of the file, as libostree has it.
+                file.write_all(&[target.as_bytes(), b"\0"].concat())?;
+                self.finish_bare(&file, header)?;
+            }
+            RepoMode::Bare => {
+                dir.symlink(target, staged)?;
+                dir.set_owner_of_new(staged, header.uid, header.gid)?;
+                for (name, value) in header.xattrs.iter() {
+                    dir.set_xattr_of_new(staged, name, value)?;
+                }
+            }
+            RepoMode::BareUserOnly => dir.symlink(target, staged)?,
+            mode @ RepoMode::BareSplitXattrs => {
+                return Err(RepoError::UnsupportedMode { what: "writing file objects", mode });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ostree_meta(header: &FileHeader) -> Vec<u8> {
+    BareUserMeta {
+        uid: header.uid,
+        gid: header.gid,
+        mode: header.mode,
+        xattrs: header.xattrs.clone(),
+    }
+    .to_bytes()
+}
+
+fn copy(
+    header: &FileHeader,
+    reader: &mut dyn Read,
+    mut sink: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => sink(&buffer[..n])?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(read_error(header, e)),
+        }
+    }
+}
+
+fn read_error(header: &FileHeader, source: io::Error) -> RepoError {
+    let what = if header.symlink_target.is_some() { "link" } else { "content" };
+    FsError::new("read", format!("{what} of a new object"), source).into()
+}
+
+fn write_error(file: &File, source: io::Error) -> RepoError {
+    FsError::new("write", file.path(), source).into()
+}

@@ -1,0 +1,148 @@
+use std::sync::atomic::Ordering::Relaxed;
+
+use trefoil_format::checksum::Checksum;
+use trefoil_format::object::{ObjectName, ObjectType};
+use trefoil_fsat::FsError;
+
+use super::stage::Stage;
+use super::{FileSource, Transaction};
+use crate::{Content, Repo, RepoError, RepoMode, Result};
+
+/// How an object came over from another repository.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ImportMethod {
+    /// It was there already.
+    Present,
+    /// A hard link to the other repository's file.
+    Link,
+    /// Read, verified and written anew.
+    Copy,
+}
+
+impl Transaction<'_> {
+    /// Brings an object over from another local repository.
+    ///
+    /// From a source of the same mode on the same file system it is linked, after its checksum
+    /// was verified unless the source is `trusted`. Anything else is read and written anew,
+    /// and its checksum verified, even if trusted: it costs nothing beside the copy.
+    pub fn import_object(
+        &self,
+        from: &Repo,
+        name: &ObjectName,
+        trusted: bool,
+    ) -> Result<ImportMethod> {
+        let counter = match name.kind {
+            ObjectType::File => &self.tally.content_total,
+            _ => &self.tally.metadata_total,
+        };
+        if self.has_object(name)? {
+            counter.fetch_add(1, Relaxed);
+            return Ok(ImportMethod::Present);
+        }
+        if self.can_link(from, name)? {
+            if !trusted {
+                verify(from, name)?;
+            }
+            if self.link_object(from, name)? {
+                counter.fetch_add(1, Relaxed);
+                return Ok(ImportMethod::Link);
+            }
+        }
+        match name.kind {
+            ObjectType::File => self.import_file(from, name)?,
+            _ => self.import_metadata(from, name)?,
+        }
+        Ok(ImportMethod::Copy)
+    }
+
+    /// Metadata is the same in every mode; content only between equal modes, and where a file
+    /// of `bare-user` needs nothing that `bare-user-only` cannot say.
+    fn can_link(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
+        if name.kind != ObjectType::File {
+            return Ok(true);
+        }
+        match (from.mode(), self.repo.mode()) {
+            (RepoMode::BareUser, RepoMode::BareUserOnly) => is_canonical(from, &name.checksum),
+            (RepoMode::BareSplitXattrs, _) => Ok(false),
+            (theirs, ours) => Ok(theirs == ours),
+        }
+    }
+
+    /// False where the file system does not allow this link; the object is copied then.
+    fn link_object(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
+        let path = from.object_path(name);
+        match from.objects().link(&*path, self.stage.dir(), Stage::name_of(name)) {
+            Ok(()) => {
+                self.staged.lock().expect("no holder panics").insert(*name);
+                self.count_linked(name);
+                Ok(true)
+            }
+            Err(e) if e.is_not_found() && from.parent().is_none() => {
+                Err(RepoError::ObjectMissing { name: *name })
+            }
+            Err(e) if link_refused(&e) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn count_linked(&self, name: &ObjectName) {
+        match name.kind {
+            ObjectType::File => self.tally.content_written.fetch_add(1, Relaxed),
+            _ => self.tally.metadata_written.fetch_add(1, Relaxed),
+        };
+    }
+
+    fn import_metadata(&self, from: &Repo, name: &ObjectName) -> Result<()> {
+        let bytes = from.load_metadata(name.kind, &name.checksum)?;
+        let actual = Checksum::of(&bytes);
+        if actual != name.checksum {
+            return Err(mismatch(name, actual));
+        }
+        self.write_metadata(name.kind, &bytes).map(drop)
+    }
+
+    fn import_file(&self, from: &Repo, name: &ObjectName) -> Result<()> {
+        let mut object = from.load_file(&name.checksum)?;
+        let actual = self.write_file(&object.header, FileSource::Read(&mut object.content))?;
+        // What was staged under its true name is harmless: nothing refers to it.
+        if actual == name.checksum { Ok(()) } else { Err(mismatch(name, actual)) }
+    }
+}
+
+/// Whether the inode of a `bare-user` object tells all about the file.
+fn is_canonical(from: &Repo, checksum: &Checksum) -> Result<bool> {
+    let object = from.load_file(checksum)?;
+    let header = &object.header;
+    let plain = header.is_regular() && header.uid == 0 && header.gid == 0;
+    match &object.content {
+        Content::File(file) if plain && header.xattrs.is_empty() => {
+            Ok(file.stat()?.mode == header.mode)
+        }
+        _ => Ok(false),
+    }
+}
+
+fn verify(from: &Repo, name: &ObjectName) -> Result<()> {
+    let actual = match name.kind {
+        ObjectType::File => {
+            let object = from.load_file(&name.checksum)?;
+            object
+                .checksum()
+                .map_err(|e| FsError::new("read", from.path().join(&*from.object_path(name)), e))?
+        }
+        _ => Checksum::of(&from.load_metadata(name.kind, &name.checksum)?),
+    };
+    if actual == name.checksum { Ok(()) } else { Err(mismatch(name, actual)) }
+}
+
+fn mismatch(name: &ObjectName, actual: Checksum) -> RepoError {
+    RepoError::ChecksumMismatch { kind: name.kind.suffix(), expected: name.checksum, actual }
+}
+
+fn link_refused(e: &FsError) -> bool {
+    e.is_cross_device()
+        || e.is_too_many_links()
+        || e.is_permission()
+        || e.is_not_found()
+        || e.is_exists()
+}

@@ -1,0 +1,271 @@
+//! Writing objects and refs: staged, synced once, renamed into place.
+//!
+//! Objects are written below `tmp/staging-BOOT-tN/` under their final name. [`Transaction::commit`]
+//! syncs the file system once, renames every object to its place, syncs again so that the
+//! names are durable before any ref can point at them, and then moves the refs. Dying at any
+//! point leaves the refs as they were, or some of the queued refs moved to complete commits;
+//! the staging directory of a dead process is removed by the next transaction.
+
+mod adopt;
+mod file;
+mod import;
+mod stage;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use rayon::prelude::*;
+use trefoil_format::checksum::Checksum;
+use trefoil_format::commit::Commit;
+use trefoil_format::gvariant::Metadata;
+use trefoil_format::name::{CollectionId, RefName, Refspec};
+use trefoil_format::object::{MAX_METADATA_SIZE, ObjectName, ObjectType};
+use trefoil_fsat::LockMode;
+
+pub use file::FileSource;
+pub use import::ImportMethod;
+use stage::Stage;
+
+use crate::lock::RepoLock;
+use crate::space::SpaceBudget;
+use crate::{CommitState, Repo, RepoError, Result};
+
+/// What a transaction did; the numbers libostree's `--table-output` shows.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransactionStats {
+    /// Metadata objects that were asked for.
+    pub metadata_objects_total: u64,
+    /// Metadata objects that were new.
+    pub metadata_objects_written: u64,
+    /// File objects that were asked for.
+    pub content_objects_total: u64,
+    /// File objects that were new.
+    pub content_objects_written: u64,
+    /// Bytes of content of the new file objects, uncompressed.
+    pub content_bytes_written: u64,
+    /// Files whose object was known by device and inode, without reading them.
+    pub devino_cache_hits: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    metadata_total: AtomicU64,
+    metadata_written: AtomicU64,
+    content_total: AtomicU64,
+    content_written: AtomicU64,
+    content_bytes: AtomicU64,
+    devino_hits: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct QueuedRefs {
+    plain: BTreeMap<Refspec, Option<Checksum>>,
+    collections: BTreeMap<(CollectionId, RefName), Option<Checksum>>,
+}
+
+/// Objects and refs on their way into a repository. Dropped without [`Transaction::commit`]
+/// it takes back everything.
+///
+/// It holds the shared repository lock, so that nothing is pruned meanwhile. All methods that
+/// take `&self` may be called from several threads.
+#[derive(Debug)]
+pub struct Transaction<'r> {
+    repo: &'r Repo,
+    stage: Stage,
+    budget: SpaceBudget,
+    staged: Mutex<HashSet<ObjectName>>,
+    refs: Mutex<QueuedRefs>,
+    tally: Tally,
+    // Last, so that it is let go after the staging directory is gone.
+    _lock: RepoLock,
+}
+
+impl Repo {
+    /// Begins a transaction: takes the shared lock, removes what dead ones left behind, and
+    /// makes a staging directory.
+    pub fn begin(&self) -> Result<Transaction<'_>> {
+        let lock = self.lock(LockMode::Shared)?;
+        let budget = SpaceBudget::new(self)?;
+        let stage = Stage::new(self.dir(), self.boot_id())?;
+        Ok(Transaction {
+            repo: self,
+            stage,
+            budget,
+            staged: Mutex::default(),
+            refs: Mutex::default(),
+            tally: Tally::default(),
+            _lock: lock,
+        })
+    }
+}
+
+impl Repo {
+    /// Removes what dead transactions left behind, as [`Repo::begin`] does. What a living one
+    /// has stays.
+    pub fn remove_abandoned(&self) -> Result<()> {
+        match self.dir().open_dir_opt("tmp")? {
+            Some(tmp) => stage::remove_abandoned(&tmp, self.boot_id()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'r> Transaction<'r> {
+    /// The repository it writes to.
+    pub fn repo(&self) -> &'r Repo {
+        self.repo
+    }
+
+    /// Whether the object is in the repository, a parent, or this transaction.
+    pub fn has_object(&self, name: &ObjectName) -> Result<bool> {
+        Ok(self.is_staged(name) || self.repo.has_object(name)?)
+    }
+
+    fn is_staged(&self, name: &ObjectName) -> bool {
+        self.staged.lock().expect("no holder panics").contains(name)
+    }
+
+    /// Claims the writing of an object: false if it is there already, or another thread of
+    /// this transaction writes it.
+    fn claim(&self, name: ObjectName) -> Result<bool> {
+        if self.is_staged(&name) || self.repo.has_object(&name)? {
+            return Ok(false);
+        }
+        Ok(self.staged.lock().expect("no holder panics").insert(name))
+    }
+
+    /// Writes a metadata object and gives its checksum. The bytes are not looked into.
+    pub fn write_metadata(&self, kind: ObjectType, bytes: &[u8]) -> Result<Checksum> {
+        let checksum = Checksum::of(bytes);
+        self.tally.metadata_total.fetch_add(1, Relaxed);
+        let name = ObjectName::new(checksum, kind);
+        if self.claim(name)? {
+            if bytes.len() as u64 > MAX_METADATA_SIZE {
+                return Err(RepoError::Refused(format!(
+                    "Metadata object {name} is {} bytes, the limit is {MAX_METADATA_SIZE}",
+                    bytes.len()
+                )));
+            }
+            self.budget.take(bytes.len() as u64)?;
+            let file = self.stage.create(&name)?;
+            file.write_all(bytes)?;
+            self.tally.metadata_written.fetch_add(1, Relaxed);
+        }
+        Ok(checksum)
+    }
+
+    /// Writes a commit object, and beside it its detached metadata. A commit that was marked
+    /// partial stays so: what it needs may still be missing.
+    pub fn write_commit(&self, commit: &Commit, detached: Option<&Metadata>) -> Result<Checksum> {
+        let checksum = self.write_metadata(ObjectType::Commit, &commit.to_bytes())?;
+        if let Some(detached) = detached {
+            self.write_detached(&checksum, detached)?;
+        }
+        Ok(checksum)
+    }
+
+    /// Stages the detached metadata of a commit; it replaces what is there.
+    pub fn write_detached(&self, commit: &Checksum, metadata: &Metadata) -> Result<()> {
+        let name = ObjectName::new(*commit, ObjectType::CommitMeta);
+        if self.staged.lock().expect("no holder panics").insert(name) {
+            self.stage.create(&name)?.write_all(&metadata.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of a metadata object in this transaction or the repository.
+    pub fn load_metadata(&self, kind: ObjectType, checksum: &Checksum) -> Result<Vec<u8>> {
+        let name = ObjectName::new(*checksum, kind);
+        if self.is_staged(&name) {
+            return Ok(self.stage.dir().read(Stage::name_of(&name), MAX_METADATA_SIZE)?);
+        }
+        self.repo.load_metadata(kind, checksum)
+    }
+
+    /// Queues a ref to be moved, or deleted, when the transaction commits.
+    pub fn set_ref(&self, refspec: Refspec, target: Option<Checksum>) {
+        self.refs.lock().expect("no holder panics").plain.insert(refspec, target);
+    }
+
+    /// Queues a ref of a collection.
+    pub fn set_collection_ref(
+        &self,
+        collection: CollectionId,
+        name: RefName,
+        target: Option<Checksum>,
+    ) {
+        let mut refs = self.refs.lock().expect("no holder panics");
+        refs.collections.insert((collection, name), target);
+    }
+
+    /// Counts a file whose object was known by device and inode.
+    pub fn note_devino_hit(&self) {
+        self.tally.devino_hits.fetch_add(1, Relaxed);
+        self.tally.content_total.fetch_add(1, Relaxed);
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> TransactionStats {
+        let t = &self.tally;
+        TransactionStats {
+            metadata_objects_total: t.metadata_total.load(Relaxed),
+            metadata_objects_written: t.metadata_written.load(Relaxed),
+            content_objects_total: t.content_total.load(Relaxed),
+            content_objects_written: t.content_written.load(Relaxed),
+            content_bytes_written: t.content_bytes.load(Relaxed),
+            devino_cache_hits: t.devino_hits.load(Relaxed),
+        }
+    }
+
+    /// Makes everything durable and visible, objects before refs. With `core.fsync=false`
+    /// nothing is synced.
+    pub fn commit(self) -> Result<TransactionStats> {
+        let staged = std::mem::take(&mut *self.staged.lock().expect("no holder panics"));
+        let fsync = self.repo.config().fsync;
+        if !staged.is_empty() {
+            if fsync {
+                self.stage.dir().sync_fs()?;
+            }
+            self.publish(&staged)?;
+            if fsync {
+                self.repo.objects().sync_fs()?;
+            }
+        }
+        let refs = std::mem::take(&mut *self.refs.lock().expect("no holder panics"));
+        for (refspec, target) in &refs.plain {
+            self.repo.set_ref(refspec, target.as_ref())?;
+        }
+        for ((collection, name), target) in &refs.collections {
+            self.repo.set_collection_ref(collection, name, target.as_ref())?;
+        }
+        Ok(self.stats())
+    }
+
+    /// Renames the staged objects into place. Commits come last, so that a commit that can be
+    /// seen is complete for readers that hold no lock.
+    fn publish(&self, staged: &HashSet<ObjectName>) -> Result<()> {
+        let (last, first): (Vec<ObjectName>, Vec<ObjectName>) =
+            staged.iter().copied().partition(|name| name.kind == ObjectType::Commit);
+        first.par_iter().try_for_each(|name| self.publish_one(name))?;
+        last.iter().try_for_each(|name| self.publish_one(name))
+    }
+
+    fn publish_one(&self, name: &ObjectName) -> Result<()> {
+        let path = self.repo.object_path(name);
+        let objects = self.repo.objects();
+        let staged = Stage::name_of(name);
+        match self.stage.dir().rename(&*staged, objects, &*path) {
+            Err(e) if e.is_not_found() => {
+                objects.ensure_dir(&path[..2], 0o775)?;
+                Ok(self.stage.dir().rename(&*staged, objects, &*path)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Marks a commit as incomplete at once, before its first object can become visible.
+    pub fn mark_partial(&self, commit: &Checksum) -> Result<()> {
+        self.repo.set_commit_state(commit, CommitState::Partial)
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use trefoil_format::object::ObjectName;
+use trefoil_fsat::{Dir, File, Lock, LockMode};
+
+use crate::{RepoError, Result};
+
+/// libostree's names below `tmp/`, and its lock file beside each: it removes those of an earlier
+/// boot and reuses those of this one, unless they are locked.
+const PREFIX: &str = "staging-";
+const LOCK_SUFFIX: &str = "-lock";
+/// The mode of metadata, and of content in an archive.
+const OBJECT_MODE: u32 = 0o644;
+/// Simultaneous transactions on one repository; the limit only bounds the search for a name.
+const MOST: u32 = 1000;
+
+/// A staging directory, locked while its process lives.
+///
+/// `tmp/staging-BOOT-tN-lock` is locked before `tmp/staging-BOOT-tN/` is made and goes after it,
+/// so a directory whose lock can be had belongs to nobody.
+#[derive(Debug)]
+pub(super) struct Stage {
+    tmp: Dir,
+    dir: Dir,
+    name: String,
+    temps: AtomicU64,
+    masked: OnceLock<bool>,
+    _lock: Lock,
+}
+
+impl Stage {
+    pub fn new(repo: &Dir, boot_id: &str) -> Result<Stage> {
+        repo.ensure_dir("tmp", 0o775)?;
+        let tmp = repo.open_dir("tmp")?;
+        remove_abandoned(&tmp, boot_id)?;
+        let prefix = format!("{PREFIX}{boot_id}-");
+        for number in 0..MOST {
+            let name = format!("{prefix}t{number:05}");
+            let Some(lock) = take_lock(&tmp, &name)? else { continue };
+            tmp.remove_all(&name)?;
+            tmp.mkdir(&name, 0o700)?;
+            let dir = tmp.open_dir(&name)?;
+            return Ok(Stage {
+                tmp,
+                dir,
+                name,
+                temps: AtomicU64::new(0),
+                masked: OnceLock::new(),
+                _lock: lock,
+            });
+        }
+        Err(RepoError::Refused(format!(
+            "{} has {MOST} transactions under way",
+            tmp.path().display()
+        )))
+    }
+
+    /// The directory objects are written in.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The name of a staged object.
+    pub fn name_of(name: &ObjectName) -> String {
+        name.to_string()
+    }
+
+    /// A name for content whose checksum is not known yet.
+    pub fn temp_name(&self) -> String {
+        format!("stream-{}", self.temps.fetch_add(1, Relaxed))
+    }
+
+    /// Creates the file of a metadata or regular content object.
+    pub fn create(&self, name: &ObjectName) -> Result<File> {
+        let file = self.dir.create_file(Stage::name_of(name), OBJECT_MODE)?;
+        // Objects are for every reader of the repository, whatever the mask of this process.
+        // One look at the first file tells whether it takes bits away.
+        let masked = match self.masked.get() {
+            Some(masked) => *masked,
+            None => *self
+                .masked
+                .get_or_init(|| file.stat().is_ok_and(|stat| stat.mode & 0o777 != OBJECT_MODE)),
+        };
+        if masked {
+            file.set_mode(OBJECT_MODE)?;
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for Stage {
+    /// What cannot be removed here is removed by the next transaction.
+    fn drop(&mut self) {
+        if self.tmp.remove_all(&self.name).is_ok() {
+            let _ = self.tmp.unlink_opt(format!("{}{LOCK_SUFFIX}", self.name));
+        }
+    }
+}
+
+/// Takes the lock of a staging name, `None` if a living process has it. The lock file may be
+/// unlinked by its last holder between our opening and locking it: then the lock is on a file
+/// that nobody else can find, and worth nothing.
+fn take_lock(tmp: &Dir, name: &str) -> Result<Option<Lock>> {
+    let file = format!("{name}{LOCK_SUFFIX}");
+    let Some(lock) = tmp.lock(&file, LockMode::Exclusive, Duration::ZERO)? else {
+        return Ok(None);
+    };
+    let same = tmp.stat_opt(&file)?.map(|stat| stat.identity()) == Some(lock.stat()?.identity());
+    Ok(same.then_some(lock))
+}
+
+/// Removes what dead transactions left behind: ours, and those of earlier boots. What libostree
+/// left behind in this one stays: it may want to go on with it. Its directories may have lost
+/// their lock file.
+pub(super) fn remove_abandoned(tmp: &Dir, boot_id: &str) -> Result<()> {
+    let this_boot = format!("{PREFIX}{boot_id}-");
+    for entry in tmp.entries()? {
+        let Some(name) = entry.name.to_str() else { continue };
+        let name = name.strip_suffix(LOCK_SUFFIX).unwrap_or(name);
+        let ours = |rest: &str| {
+            let digits = rest.strip_prefix('t').unwrap_or_default();
+            digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        if !name.starts_with(PREFIX) || name.strip_prefix(&this_boot).is_some_and(|r| !ours(r)) {
+            continue;
+        }
+        if let Some(_lock) = take_lock(tmp, name)? {
+            tmp.remove_all(name)?;
+            tmp.unlink_opt(format!("{name}{LOCK_SUFFIX}"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The same tree gives the same commit as `ostree commit`, in every mode and with every
+//! option; libostree's `fsck` accepts what we wrote.
+
+#![allow(clippy::disallowed_methods, reason = "tests arrange trees by other means than the code")]
+
+mod bench;
+mod links;
+mod options;
+mod random;
+mod refused;
+mod sample;
+mod trees;

@@ -1,0 +1,218 @@
+use trefoil_format::checksum::Checksum;
+use trefoil_fsat::Dir;
+
+use super::install::Batch;
+use super::{BootVersion, Bootloader, config_files, links};
+use crate::error::During;
+use crate::kernel::{BootcsumCache, KernelLayout, find_kernel};
+use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock};
+
+/// How a new list of deployments became active.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum SwapKind {
+    /// It was active already.
+    None,
+    /// The entries stay as they are; `ostree/boot.N` leads to other deployments.
+    Links,
+    /// New entries: `boot/loader` leads to them.
+    Bootloader,
+    /// New entries, and a file of the boot loader that became active with them.
+    BootloaderConfig,
+}
+
+/// How a new list of deployments was made active.
+#[derive(Clone, Debug)]
+pub struct SwapReport {
+    /// How the list became active.
+    pub kind: SwapKind,
+    /// The set of boot links in use now.
+    pub version: BootVersion,
+    /// How many deployments there are more than before, negative for fewer.
+    pub count_change: i64,
+}
+
+impl SwapReport {
+    /// The line libostree prints after a change; `None` where nothing changed.
+    pub fn message(&self) -> Option<String> {
+        let (head, swap) = match self.kind {
+            SwapKind::None => return None,
+            SwapKind::Links => ("Transaction complete", "no"),
+            SwapKind::Bootloader => ("Bootloader updated", "yes"),
+            SwapKind::BootloaderConfig => ("Transaction complete", "yes"),
+        };
+        let BootVersion { major, minor } = self.version;
+        let change = self.count_change;
+        Some(format!(
+            "{head}; bootconfig swap: {swap}; bootversion: boot.{major}.{minor}, deployment count change: {change}"
+        ))
+    }
+}
+
+/// Whether a new list needs new entries: where only trees change behind the same kernels,
+/// arguments, versions and stateroots, the links are enough.
+pub(crate) fn needs_bootswap(sysroot: &Sysroot, new: &[Deployment]) -> bool {
+    let old = sysroot.deployments();
+    old.len() != new.len() || old.iter().zip(new).any(|(a, b)| !entries_agree(sysroot, a, b))
+}
+
+fn entries_agree(sysroot: &Sysroot, a: &Deployment, b: &Deployment) -> bool {
+    a.bootcsum == b.bootcsum
+        && a.entry.overlay_initrds() == b.entry.overlay_initrds()
+        && own_kargs(a) == own_kargs(b)
+        && a.stateroot == b.stateroot
+        && (a.checksum == b.checksum
+            || sysroot.commit_version(&a.checksum) == sysroot.commit_version(&b.checksum))
+}
+
+/// The kernel arguments with whatever `ostree=` has for its value taken out.
+fn own_kargs(deployment: &Deployment) -> String {
+    let mut kargs = deployment.kargs();
+    // Without such an argument there is nothing to take out.
+    let _ = kargs.replace("ostree");
+    kargs.to_string()
+}
+
+/// Makes `new` the list of deployments, in one atomic step that is durable on return, and
+/// reloads. `layout` is the kernel of the one deployment in `new` that has no entry yet.
+///
+/// Deployment refs of the new list are written before the step, in the same sync. Old
+/// entries, links, refs and trees stay for [`Sysroot::cleanup`].
+///
+/// # Errors
+/// The booted deployment is not in `new`; a tree is missing; the boot loader is one whose
+/// files we cannot write.
+pub(crate) fn write_deployments(
+    sysroot: &mut Sysroot,
+    _lock: &SysrootLock,
+    mut new: Vec<Deployment>,
+    layout: Option<KernelLayout>,
+) -> Result<SwapReport> {
+    links::assign_bootserials(&mut new);
+    let count_change = new.len() as i64 - sysroot.deployments().len() as i64;
+    let kind = if needs_bootswap(sysroot, &new) {
+        SwapKind::Bootloader
+    } else if sysroot.deployments().iter().zip(&new).all(|(a, b)| a.same_as(b)) {
+        SwapKind::None
+    } else {
+        SwapKind::Links
+    };
+    if kind != SwapKind::None {
+        check_list(sysroot, &new)?;
+    }
+    let kind = match kind {
+        SwapKind::None => kind,
+        SwapKind::Links => swap_links(sysroot, &new).map(|()| kind)?,
+        _ => swap_bootloader(sysroot, new, layout)?,
+    };
+    if kind != SwapKind::None {
+        sysroot.touch()?;
+        sysroot.reload().during(|| "Reloading deployments after commit".into())?;
+    }
+    Ok(SwapReport { kind, version: sysroot.boot_version(), count_change })
+}
+
+fn check_list(sysroot: &Sysroot, new: &[Deployment]) -> Result<()> {
+    for deployment in new {
+        if !sysroot.dir().exists(deployment.path())? {
+            let what = format!("Unable to find expected deployment root: {}", deployment.path());
+            return Err(SysrootError::State(what));
+        }
+    }
+    match sysroot.booted() {
+        Some(booted) if !new.iter().any(|d| d.same_as(booted)) => {
+            Err(SysrootError::Refused("Attempting to remove booted deployment".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rename of `ostree/boot.MAJOR` is the moment of change.
+fn swap_links(sysroot: &mut Sysroot, new: &[Deployment]) -> Result<()> {
+    let major = sysroot.boot_version().major;
+    let minor = links::write(sysroot.ostree(), major, new)?;
+    write_refs(sysroot, BootVersion { major, minor }, new)?;
+    full_sync(sysroot)?;
+    links::activate(sysroot.ostree(), major, minor)?;
+    Ok(sysroot.ostree().sync()?)
+}
+
+/// The rename of `boot/loader` is the moment of change.
+fn swap_bootloader(
+    sysroot: &mut Sysroot,
+    mut new: Vec<Deployment>,
+    mut layout: Option<KernelLayout>,
+) -> Result<SwapKind> {
+    let boot = sysroot.boot()?;
+    let bootloader = Bootloader::query(sysroot.settings(), boot)?;
+    bootloader.map_or(Ok(()), Bootloader::require_supported)?;
+    let major = sysroot.boot_version().other_major();
+    let entries = format!("loader.{major}/entries");
+    boot.remove_all(&entries)?;
+    boot.ensure_dirs(&entries, 0o755)?;
+    let show_stateroot = new.iter().any(|d| d.stateroot != new[0].stateroot);
+    let batch = Batch { sysroot, major, count: new.len(), show_stateroot };
+    for deployment in &mut new {
+        batch.install(deployment, |d| match layout.take() {
+            Some(layout) if layout.bootcsum == d.bootcsum => Ok(layout),
+            _ => rediscover(sysroot, &d.checksum),
+        })?;
+    }
+    let minor = links::write(sysroot.ostree(), major, &new)?;
+    links::activate(sysroot.ostree(), major, minor)?;
+    if let Some(bootloader) = bootloader {
+        config_files::write(sysroot, bootloader, major, &new)?;
+    }
+    prepare_link(sysroot.boot()?, major)?;
+    write_refs(sysroot, BootVersion { major, minor }, &new)?;
+    full_sync(sysroot)?;
+    let step = || "Final bootloader swap".to_string();
+    let boot = sysroot.boot()?;
+    boot.rename("loader.tmp", boot, "loader").during(step)?;
+    boot.sync().during(step)?;
+    Ok(bootloader.map_or(SwapKind::Bootloader, |_| SwapKind::BootloaderConfig))
+}
+
+fn rediscover(sysroot: &Sysroot, commit: &Checksum) -> Result<KernelLayout> {
+    let mut cache = BootcsumCache::load(sysroot.ostree())?;
+    find_kernel(sysroot.repo(), commit, sysroot.options().no_dtb, &mut cache)
+}
+
+fn prepare_link(boot: &Dir, major: u8) -> Result<()> {
+    let step = || "Preparing final bootloader swap".to_string();
+    // Paths in entries then hold whether or not /boot is a file system of its own.
+    match boot.symlink(".", "boot") {
+        Err(e) if !e.is_exists() => return Err(e).during(step),
+        _ => {}
+    }
+    boot.unlink_opt("loader.tmp").during(step)?;
+    boot.symlink(format!("loader.{major}"), "loader.tmp").during(step)
+}
+
+/// Everything written so far becomes durable, on the file system of the deployments and on
+/// that of `/boot`. `core.fsync=false` in the repository's config leaves out the first, as in
+/// libostree, unless it is the second.
+///
+/// libostree freezes and thaws `/boot` instead, for boot loaders that cannot read the journal
+/// of XFS. That takes a call this program does not make; see `docs/durability.md`.
+fn full_sync(sysroot: &Sysroot) -> Result<()> {
+    let step = || "Full sync".to_string();
+    let boot = sysroot.boot()?;
+    boot.sync_fs().during(step)?;
+    let apart = boot.stat_self()?.dev != sysroot.ostree().stat_self()?.dev;
+    if apart && sysroot.repo().config().fsync {
+        sysroot.ostree().sync_fs().during(step)?;
+    }
+    Ok(())
+}
+
+/// Points the refs `ostree/MAJOR/MINOR/N` at the commits, for others that prune the
+/// repository. Those that are right already stay untouched.
+pub(crate) fn write_refs(
+    sysroot: &mut Sysroot,
+    version: BootVersion,
+    deployments: &[Deployment],
+) -> Result<()> {
+    let commits: Vec<Checksum> = deployments.iter().map(|d| d.checksum).collect();
+    crate::cleanup::write_ref_set(sysroot.repo_mut(), version, &commits)
+        .during(|| "Generating deployment refs".into())
+}

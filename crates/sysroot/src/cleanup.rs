@@ -1,0 +1,247 @@
+use trefoil_format::checksum::Checksum;
+use trefoil_format::name::Refspec;
+use trefoil_fsat::{FileKind, Removed};
+use trefoil_repo::Repo;
+
+use crate::boot::BootVersion;
+use crate::deploy::{TreeBuilder, forget_index};
+use crate::error::During;
+use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock, parse_name};
+
+/// What a cleanup does beyond removing leftovers.
+#[derive(Copy, Clone, Debug)]
+pub struct CleanupOptions {
+    /// Deletes objects of the repository that no ref needs.
+    pub prune: bool,
+}
+
+/// What a cleanup removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CleanupReport {
+    /// Deployments no longer listed, as `STATEROOT/CHECKSUM.SERIAL`, whose trees were deleted.
+    pub deleted: Vec<String>,
+    /// The same, of trees that were kept as a spare.
+    pub kept: Vec<String>,
+    /// Directories and files deleted from deployments and `/boot`.
+    pub removed: (u64, u64),
+    /// Objects and bytes pruned from the repository.
+    pub pruned: (u64, u64),
+}
+
+impl Sysroot {
+    /// Deletes what the list of deployments does not need: other boot versions, other trees
+    /// (unless `builder` takes them), kernels in `/boot`, deployment refs, and what interrupted
+    /// transactions left in the repository. A tree that is not listed may also be what an
+    /// interrupted deploy left behind.
+    ///
+    /// Not durable by itself: what a crash brings back is removed by the next cleanup.
+    pub fn cleanup(
+        &mut self,
+        _lock: &SysrootLock,
+        builder: &dyn TreeBuilder,
+        options: CleanupOptions,
+    ) -> Result<CleanupReport> {
+        let mut report = CleanupReport::default();
+        let mut removed = Removed::default();
+        self.repo().remove_abandoned().during(|| "Cleaning system repository".into())?;
+        self.clean_boot_versions(&mut removed).during(|| "Cleaning bootversions".into())?;
+        self.clean_deployments(builder, &mut report, &mut removed)
+            .during(|| "Cleaning deployments".into())?;
+        self.clean_boot(&mut removed).during(|| "Cleaning bootfs".into())?;
+        self.sync_refs().during(|| "Generating deployment refs".into())?;
+        if options.prune {
+            report.pruned = prune(self.repo()).during(|| "Pruning system repository".into())?;
+        }
+        report.removed = (removed.dirs, removed.files);
+        Ok(report)
+    }
+
+    fn clean_boot_versions(&self, removed: &mut Removed) -> Result<()> {
+        let BootVersion { major, minor } = self.boot_version();
+        let other = 1 - major;
+        if let Ok(boot) = self.boot() {
+            removed.add(boot.remove_all(format!("loader.{other}"))?);
+        }
+        for name in [
+            format!("boot.{other}"),
+            format!("boot.{other}.0"),
+            format!("boot.{other}.1"),
+            format!("boot.{major}.{}", 1 - minor),
+        ] {
+            removed.add(self.ostree().remove_all(name)?);
+        }
+        Ok(())
+    }
+
+    fn clean_deployments(
+        &self,
+        builder: &dyn TreeBuilder,
+        report: &mut CleanupReport,
+        removed: &mut Removed,
+    ) -> Result<()> {
+        for (stateroot, name) in self.unlisted_trees()? {
+            let gone = Unlisted { stateroot, name };
+            let label = format!("{}/{}", gone.stateroot, gone.name);
+            let dir = self.ostree().open_dir(gone.path())?;
+            // The running system, whatever the list says.
+            if Some(dir.stat_self()?.identity()) == self.options().running_root {
+                continue;
+            }
+            dir.set_immutable(false)?;
+            removed.add(self.ostree().remove_all(gone.backing())?);
+            // The tree is what counts: its companions go first.
+            removed.add(self.ostree().remove_all(format!("{}.origin", gone.path()))?);
+            if builder.retire(self, &gone)? {
+                report.kept.push(label);
+            } else {
+                removed.add(self.ostree().remove_all(gone.path())?);
+                forget_index(self, &gone.stateroot, &gone.name)?;
+                report.deleted.push(label);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stateroot and name of every tree below `ostree/deploy` that is not in the list.
+    fn unlisted_trees(&self) -> Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        let stateroots = self.ostree().open_dir("deploy")?;
+        for entry in stateroots.sorted_entries()? {
+            let Some(stateroot) = entry.name.to_str() else { continue };
+            if entry.kind != FileKind::Directory {
+                continue;
+            }
+            let Some(deploy) = stateroots.open_dir_opt(format!("{stateroot}/deploy"))? else {
+                continue;
+            };
+            for entry in deploy.sorted_entries()? {
+                if entry.kind != FileKind::Directory {
+                    continue;
+                }
+                let name = entry.name.to_string_lossy().into_owned();
+                let Some((checksum, serial)) = parse_name(&name) else {
+                    return Err(SysrootError::State(format!(
+                        "Invalid deploy name '{name}', expected CHECKSUM.TREESERIAL in {}",
+                        deploy.path().display()
+                    )));
+                };
+                let is_it = |d: &&Deployment| {
+                    d.stateroot == stateroot && d.checksum == checksum && d.serial == serial
+                };
+                if !self.deployments().iter().any(|d| is_it(&d)) {
+                    found.push((stateroot.to_string(), name));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes kernels and overlay initrds that no entry names.
+    fn clean_boot(&self, removed: &mut Removed) -> Result<()> {
+        let Ok(boot) = self.boot() else { return Ok(()) };
+        let Some(ostree) = boot.open_dir_opt("ostree")? else { return Ok(()) };
+        for entry in ostree.entries()?.iter().filter(|e| e.kind == FileKind::Directory) {
+            let sum = entry.name.to_str().and_then(|n| n.rsplit_once('-')).map(|(_, sum)| sum);
+            let Some(Ok(bootcsum)) = sum.map(Checksum::from_hex) else { continue };
+            if !self.deployments().iter().any(|d| d.bootcsum == bootcsum) {
+                removed.add(ostree.remove_all(&entry.name)?);
+            }
+        }
+        let Some(overlays) = ostree.open_dir_opt("initramfs-overlays")? else { return Ok(()) };
+        for entry in overlays.entries()?.iter().filter(|e| e.kind == FileKind::Regular) {
+            let Some(name) = entry.name.to_str() else { continue };
+            let names =
+                |d: &Deployment| d.entry.overlay_initrds().iter().any(|p| p.ends_with(name));
+            if !self.deployments().iter().any(names) {
+                removed.add(overlays.remove_all(name)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the refs `ostree/N/N/N` those of the active list and no others.
+    fn sync_refs(&mut self) -> Result<()> {
+        let version = self.boot_version();
+        let commits: Vec<Checksum> = self.deployments().iter().map(|d| d.checksum).collect();
+        let repo = self.repo_mut();
+        write_ref_set(repo, version, &commits)?;
+        let BootVersion { major, minor } = version;
+        for (major, minor) in [(1 - major, 0), (1 - major, 1), (major, 1 - minor)] {
+            delete_ref_set(repo, BootVersion { major, minor })?;
+        }
+        Ok(())
+    }
+}
+
+/// A tree below `ostree/deploy` that no boot entry names.
+#[derive(Clone, Debug)]
+pub struct Unlisted {
+    /// Its stateroot.
+    pub stateroot: String,
+    /// `CHECKSUM.SERIAL`.
+    pub name: String,
+}
+
+impl Unlisted {
+    /// Path below `ostree`.
+    pub fn path(&self) -> String {
+        format!("deploy/{}/deploy/{}", self.stateroot, self.name)
+    }
+
+    fn backing(&self) -> String {
+        format!("deploy/{}/backing/{}", self.stateroot, self.name)
+    }
+}
+
+fn prefix(version: BootVersion) -> String {
+    format!("ostree/{}/{}", version.major, version.minor)
+}
+
+/// Points the refs of one boot version at `commits` and deletes surplus ones. Not durable: a
+/// sync of the caller, or the next cleanup, sees to it.
+pub(crate) fn write_ref_set(
+    repo: &mut Repo,
+    version: BootVersion,
+    commits: &[Checksum],
+) -> Result<()> {
+    let prefix = prefix(version);
+    let mut present = repo.list_refs(Some(&prefix))?;
+    without_sync(repo, |repo| {
+        for (index, commit) in commits.iter().enumerate() {
+            let refspec = refspec(&format!("{prefix}/{index}"))?;
+            if present.remove(&refspec) != Some(*commit) {
+                repo.set_ref(&refspec, Some(commit))?;
+            }
+        }
+        for surplus in present.keys() {
+            repo.set_ref(surplus, None)?;
+        }
+        Ok(())
+    })
+}
+
+fn delete_ref_set(repo: &mut Repo, version: BootVersion) -> Result<()> {
+    write_ref_set(repo, version, &[])
+}
+
+fn refspec(name: &str) -> Result<Refspec> {
+    Refspec::parse(name).map_err(|e| SysrootError::State(format!("ref {name}: {e}")))
+}
+
+fn without_sync(repo: &mut Repo, work: impl FnOnce(&Repo) -> Result<()>) -> Result<()> {
+    let fsync = repo.config().fsync;
+    repo.set_fsync(false);
+    let result = work(repo);
+    repo.set_fsync(fsync);
+    result
+}
+
+/// Deletes objects that no ref needs, deployment refs among them.
+fn prune(repo: &Repo) -> Result<(u64, u64)> {
+    use trefoil_repo::prune::{PruneOptions, plan_prune};
+    use trefoil_repo::traverse::Depth;
+    let options =
+        PruneOptions { refs_only: true, depth: Depth::Parents(0), ..PruneOptions::default() };
+    let stats = plan_prune(repo, &options)?.apply()?;
+    Ok((stats.objects_pruned, stats.bytes_freed))
+}

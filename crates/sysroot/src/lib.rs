@@ -1,0 +1,34 @@
+//! Deployments on a machine: boot entries, /etc merge, the three buffers.
+//!
+//! A [`Sysroot`] is a directory in libostree's layout: `ostree/repo`, stateroots below
+//! `ostree/deploy`, boot links `ostree/boot.N`, entries below `boot/loader`. Reading takes no
+//! lock; every change asks for a [`SysrootLock`]. What is on disk after each step of a change
+//! is written down in `docs/durability.md`.
+//!
+//! What this crate never does: print, read the environment or the clock, fetch anything.
+
+mod account;
+pub mod boot;
+mod cleanup;
+pub mod deploy;
+mod deployment;
+mod error;
+pub mod etc;
+mod kernel;
+mod lock;
+mod manage;
+pub mod origin;
+pub mod spare;
+mod stateroot;
+pub mod status;
+mod sysroot;
+
+pub use account::{Account, Phase};
+pub use cleanup::{CleanupOptions, CleanupReport};
+pub use deployment::{Deployment, Unlocked, parse_name};
+pub use error::{Result, SysrootError};
+pub use kernel::{BootFile, DeviceTree, KernelLayout};
+pub use lock::SysrootLock;
+pub use manage::ListReport;
+pub use stateroot::{Epoch, init_fs};
+pub use sysroot::{Booted, Sysroot, SysrootOptions};

@@ -1,0 +1,96 @@
+//! Making a sysroot and stateroots in it.
+
+use trefoil_fsat::Dir;
+use trefoil_repo::{Repo, RepoMode};
+
+use crate::error::During;
+use crate::{Result, Sysroot, SysrootError, SysrootLock};
+
+/// What a new sysroot has besides `boot` and `ostree`.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Epoch {
+    /// The top level directories of a traditional root as well.
+    #[default]
+    Traditional,
+    /// Nothing (`--modern`).
+    Modern,
+    /// Nothing, and `ostree` is closed to ordinary users.
+    Private,
+}
+
+impl Epoch {
+    /// Reads the number given to `--epoch`.
+    pub fn from_number(number: i64) -> Result<Epoch> {
+        match number {
+            n if n < 0 => Err(SysrootError::Refused(format!("Invalid epoch: {n}"))),
+            0 => Ok(Epoch::Traditional),
+            2 => Ok(Epoch::Private),
+            _ => Ok(Epoch::Modern),
+        }
+    }
+}
+
+/// Makes the directories of a sysroot and its repository in the existing directory `root`, as
+/// `ostree admin init-fs`, which always makes a repository of mode `bare`. What is there
+/// already is left as it is.
+pub fn init_fs(root: &Dir, epoch: Epoch, mode: RepoMode) -> Result<()> {
+    root.ensure_dir("boot", 0o755)?;
+    match epoch {
+        Epoch::Modern => {}
+        Epoch::Private => drop(root.ensure_dir("ostree", 0o700)?),
+        Epoch::Traditional => {
+            for name in ["dev", "home", "proc", "run", "sys"] {
+                root.ensure_dir(name, 0o755)?;
+            }
+            root.ensure_dir("root", 0o700)?;
+            root.ensure_dir("tmp", 0o1777)?;
+            root.open_dir("tmp")?.set_mode(0o1777)?;
+        }
+    }
+    root.ensure_dirs("ostree/repo", 0o755)?;
+    root.ensure_dir("ostree/deploy", 0o755)?;
+    Repo::create(root.open_dir_following("ostree/repo")?, mode, None)?;
+    Ok(())
+}
+
+impl Sysroot {
+    /// Makes a stateroot with an empty `var`, as `ostree admin stateroot-init`.
+    ///
+    /// # Errors
+    /// A name with `/` in it, or one that is taken.
+    pub fn init_stateroot(&mut self, _lock: &SysrootLock, name: &str) -> Result<()> {
+        check_name(name)?;
+        let path = format!("deploy/{name}");
+        self.ostree().mkdir(&path, 0o777).during(|| format!("Creating ostree/{path}"))?;
+        self.ostree().mkdir(format!("{path}/var"), 0o777).during(|| "Creating var".into())?;
+        self.touch()
+    }
+
+    /// Whether the stateroot exists.
+    pub fn has_stateroot(&self, name: &str) -> Result<bool> {
+        Ok(check_name(name).is_ok() && self.ostree().exists(format!("deploy/{name}"))?)
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let bad = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0', '\n']);
+    if bad {
+        Err(SysrootError::Refused(format!("Invalid stateroot name '{name}'")))
+    } else {
+        Ok(())
+    }
+}
+
+/// Makes what systems without tmpfiles.d expect in `/var`, as libostree does for them.
+pub(crate) fn init_legacy_var(var: &Dir) -> Result<()> {
+    var.ensure_dir("tmp", 0o777)?;
+    var.open_dir("tmp")?.set_mode(0o1777)?;
+    var.ensure_dir("lib", 0o777)?;
+    var.ensure_dir("log", 0o755)?;
+    for (name, target) in [("run", "../run"), ("lock", "../run/lock")] {
+        if !var.exists(name)? {
+            var.symlink(target, name)?;
+        }
+    }
+    Ok(())
+}

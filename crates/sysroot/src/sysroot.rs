@@ -1,0 +1,318 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use trefoil_format::checksum::Checksum;
+use trefoil_fsat::{Dir, Fs};
+use trefoil_repo::Repo;
+
+use crate::boot::{BootLink, BootSettings, BootVersion, ReadEntry, read_entries};
+use crate::deployment::parse_name;
+use crate::error::During;
+use crate::{Deployment, Result, SysrootError, SysrootLock, Unlocked, origin};
+
+/// What the caller knows of the running system.
+#[derive(Clone, Debug)]
+pub struct Booted {
+    /// Device and inode of the booted deployment's directory: of `/`, or what
+    /// `/run/ostree-booted` names where `/` is an overlay.
+    pub root: (u64, u64),
+    /// Where the running system has its `/var`.
+    pub var: PathBuf,
+}
+
+/// How a sysroot is opened.
+#[derive(Clone, Debug, Default)]
+pub struct SysrootOptions {
+    /// Set where the sysroot is the one the machine runs from.
+    pub booted: Option<Booted>,
+    /// Device and inode of `/`, whose deployment is never deleted.
+    pub running_root: Option<(u64, u64)>,
+    /// Directory of flags for this boot, `/run/ostree/deployment-state`.
+    pub run_state: Option<PathBuf>,
+    /// Debug: deployments get no immutable bit.
+    pub mutable_deployments: bool,
+    /// Debug: device trees of a tree are not looked for.
+    pub no_dtb: bool,
+    /// Debug: the merge of `/etc` copies no extended attributes.
+    pub no_xattrs: bool,
+    /// Entries are named `ostree-N-STATEROOT.conf`, as before libostree 2024.5.
+    pub bootloader_naming_1: bool,
+    /// Which boot of the machine this is, for [`trefoil_repo::Repo::set_boot_id`].
+    pub boot_id: Option<String>,
+}
+
+/// An open sysroot and the list of deployments as it was when loaded.
+#[derive(Debug)]
+pub struct Sysroot {
+    dir: Dir,
+    ostree: Dir,
+    boot: Option<Dir>,
+    repo: Repo,
+    options: SysrootOptions,
+    settings: BootSettings,
+    version: BootVersion,
+    deployments: Vec<Deployment>,
+    booted: Option<usize>,
+}
+
+impl Sysroot {
+    /// Opens the sysroot at `path` and loads its deployments. Takes no lock.
+    ///
+    /// # Errors
+    /// No sysroot there; links or entries in a form that libostree does not write; the
+    /// repository on another file system than its deployments.
+    pub fn open(fs: &Fs, path: impl AsRef<Path>, options: SysrootOptions) -> Result<Sysroot> {
+        let dir = fs.open_dir(path.as_ref())?;
+        let ostree = dir.open_dir_following("ostree")?;
+        let repo_dir = dir.open_dir_following("ostree/repo").during(opening_repo)?;
+        let (on, expected) = (repo_dir.stat_self()?.dev, ostree.stat_self()?.dev);
+        if on != expected {
+            return Err(SysrootError::State(format!(
+                "ostree/ on device {expected} but ostree/repo on device {on}"
+            )));
+        }
+        let mut repo = Repo::open(repo_dir).during(opening_repo)?;
+        if let Some(id) = &options.boot_id {
+            repo.set_boot_id(id.as_str());
+        }
+        let settings = BootSettings::from_config(&repo.config().key_file)?;
+        let boot = if dir.exists("boot")? { Some(dir.open_dir_following("boot")?) } else { None };
+        let version = BootVersion::default();
+        let (deployments, booted) = (Vec::new(), None);
+        let mut sysroot =
+            Sysroot { dir, ostree, boot, repo, options, settings, version, deployments, booted };
+        sysroot.reload()?;
+        Ok(sysroot)
+    }
+
+    /// Loads boot version and deployments anew.
+    pub fn reload(&mut self) -> Result<()> {
+        self.version = BootVersion::read(self.boot.as_ref(), &self.ostree)?;
+        self.deployments.clear();
+        self.booted = None;
+        let Some(boot) = &self.boot else { return Ok(()) };
+        let entries = read_entries(boot, self.version.major)?;
+        let run_state = self.open_run_state()?;
+        let mut loaded = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.into_iter().enumerate() {
+            loaded.push(self.load_deployment(entry, index, run_state.as_ref())?);
+        }
+        if let Some(info) = &self.options.booted {
+            self.booted = loaded.iter().position(|d| d.identity == info.root);
+            if self.booted.is_none() {
+                return Err(SysrootError::State(
+                    "/run/ostree-booted found and in / sysroot, but bootloader entry not found"
+                        .into(),
+                ));
+            }
+        }
+        self.deployments = loaded;
+        Ok(())
+    }
+
+    fn open_run_state(&self) -> Result<Option<Dir>> {
+        let Some(path) = &self.options.run_state else { return Ok(None) };
+        match self.fs().open_dir(path) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn load_deployment(
+        &self,
+        ReadEntry { name: entry_name, entry }: ReadEntry,
+        index: usize,
+        run_state: Option<&Dir>,
+    ) -> Result<Deployment> {
+        let link = BootLink::of_entry(&entry)?;
+        let step =
+            || format!("Parsing deployment /{} in stateroot '{}'", link.path(), link.stateroot);
+        let target = self.dir.read_link(link.path()).during(step)?;
+        let target = String::from_utf8_lossy(&target);
+        let name = target.rsplit('/').next().unwrap_or("");
+        let Some((checksum, serial)) = parse_name(name) else {
+            let what = format!("Invalid deploy name '{name}', expected CHECKSUM.TREESERIAL");
+            return Err(SysrootError::State(what)).during(step);
+        };
+        let mut deployment = Deployment {
+            stateroot: link.stateroot.clone(),
+            checksum,
+            serial,
+            bootcsum: link.bootcsum,
+            bootserial: link.serial,
+            origin: None,
+            entry,
+            entry_name,
+            unlocked: Unlocked::None,
+            staged: false,
+            identity: (0, 0),
+            index,
+        };
+        deployment.identity = self.dir.stat(deployment.path()).during(step)?.identity();
+        deployment.origin = origin::load(&self.dir, &deployment.origin_path())?;
+        deployment.unlocked = unlocked(&deployment, run_state)?;
+        Ok(deployment)
+    }
+
+    /// Takes the sysroot lock, waiting up to `timeout`, and reloads: others may have changed
+    /// the list meanwhile.
+    ///
+    /// # Errors
+    /// Another process keeps the lock; a read-only file system; a deployment of libostree is
+    /// staged on the running machine.
+    pub fn lock(&mut self, timeout: Duration) -> Result<SysrootLock> {
+        if self.ostree.space()?.read_only {
+            return Err(SysrootError::ReadOnly { path: self.ostree.path().to_path_buf() });
+        }
+        let lock = SysrootLock::take(&self.ostree, timeout)?;
+        self.reload()?;
+        self.refuse_staged()?;
+        Ok(lock)
+    }
+
+    /// A deployment that libostree staged takes effect at shutdown, on a list that it does not
+    /// expect to change before.
+    fn refuse_staged(&self) -> Result<()> {
+        let run = self.options.run_state.as_deref().and_then(Path::parent);
+        let (Some(_), Some(run)) = (&self.options.booted, run) else { return Ok(()) };
+        match self.fs().open_dir(run) {
+            Ok(dir) if dir.exists("staged-deployment")? => Err(SysrootError::Refused(format!(
+                "{}/staged-deployment waits for shutdown, which is not supported yet: \
+                 take it back with `ostree admin undeploy 0` first",
+                run.display()
+            ))),
+            Ok(_) => Ok(()),
+            Err(e) if e.is_not_found() => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The deployments, the default one first.
+    pub fn deployments(&self) -> &[Deployment] {
+        &self.deployments
+    }
+
+    /// The deployment at `index` in boot order.
+    pub fn deployment(&self, index: usize) -> Result<&Deployment> {
+        let count = self.deployments.len();
+        self.deployments.get(index).ok_or(SysrootError::NoDeployment { index, count })
+    }
+
+    /// The deployment the machine runs from.
+    pub fn booted(&self) -> Option<&Deployment> {
+        self.booted.and_then(|index| self.deployments.get(index))
+    }
+
+    /// The first deployment before the booted one, and the first after it, in `stateroot`.
+    /// Where nothing is booted every deployment counts as before it.
+    pub fn pending_and_rollback(
+        &self,
+        stateroot: &str,
+    ) -> (Option<&Deployment>, Option<&Deployment>) {
+        let split = self.booted.filter(|at| self.deployments[*at].stateroot == stateroot);
+        let ours = |d: &&Deployment| d.stateroot == stateroot;
+        match split {
+            None => (self.deployments.iter().find(ours), None),
+            Some(at) => (
+                self.deployments[..at].iter().find(ours),
+                self.deployments[at + 1..].iter().find(ours),
+            ),
+        }
+    }
+
+    /// The deployment whose `/etc` and kernel arguments the next one in `stateroot` takes
+    /// over: the booted one, else the first.
+    pub fn merge_deployment(&self, stateroot: &str) -> Option<&Deployment> {
+        match self.booted() {
+            Some(booted) if booted.stateroot == stateroot => Some(booted),
+            _ => self.pending_and_rollback(stateroot).0,
+        }
+    }
+
+    /// The stateroot meant where none is named: the booted one.
+    pub fn stateroot_or_booted(&self, name: Option<&str>) -> Result<String> {
+        match (name, self.booted()) {
+            (Some(name), _) => Ok(name.to_string()),
+            (None, Some(booted)) => Ok(booted.stateroot.clone()),
+            (None, None) => Err(SysrootError::Refused(
+                "Not currently booted into an OSTree system and no --os= argument given".into(),
+            )),
+        }
+    }
+
+    /// The `version` in the metadata of a commit; `None` also where the commit is not there.
+    pub fn commit_version(&self, commit: &Checksum) -> Option<String> {
+        let commit = self.repo.load_commit(commit).ok()?;
+        commit.metadata.get_str("version").map(str::to_string)
+    }
+
+    /// The account all work is counted in.
+    pub fn fs(&self) -> &Fs {
+        self.dir.fs()
+    }
+
+    /// The root of the sysroot.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The directory `ostree`.
+    pub fn ostree(&self) -> &Dir {
+        &self.ostree
+    }
+
+    /// The directory `boot`, which may lie on a file system of its own.
+    pub fn boot(&self) -> Result<&Dir> {
+        self.boot.as_ref().ok_or_else(|| {
+            SysrootError::State(format!("{} has no directory boot", self.dir.path().display()))
+        })
+    }
+
+    /// The repository `ostree/repo`.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    pub(crate) fn repo_mut(&mut self) -> &mut Repo {
+        &mut self.repo
+    }
+
+    /// How it was opened.
+    pub fn options(&self) -> &SysrootOptions {
+        &self.options
+    }
+
+    /// The settings of the boot process.
+    pub fn settings(&self) -> &BootSettings {
+        &self.settings
+    }
+
+    /// Which set of boot links is active.
+    pub fn boot_version(&self) -> BootVersion {
+        self.version
+    }
+
+    /// Sets the modification time of `ostree/deploy` to now, by which others see changes.
+    pub(crate) fn touch(&self) -> Result<()> {
+        Ok(self.ostree.open_dir("deploy")?.touch()?)
+    }
+}
+
+fn opening_repo() -> String {
+    "Opening sysroot repo".into()
+}
+
+fn unlocked(deployment: &Deployment, run_state: Option<&Dir>) -> Result<Unlocked> {
+    if let Some(run_state) = run_state {
+        let name = deployment.name();
+        if run_state.exists(format!("{name}/unlocked-development"))? {
+            return Ok(Unlocked::Development);
+        }
+        if run_state.exists(format!("{name}/unlocked-transient"))? {
+            return Ok(Unlocked::Transient);
+        }
+    }
+    let hotfix = deployment.origin.as_ref().is_some_and(origin::is_hotfix);
+    Ok(if hotfix { Unlocked::Hotfix } else { Unlocked::None })
+}

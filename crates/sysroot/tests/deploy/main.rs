@@ -1,0 +1,7 @@
+//! Deploys and changes of the list, against the real `ostree` and against interruption.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod interrupted;
+mod like_libostree;
+mod refused;
