@@ -350,7 +350,8 @@ impl Dir {
     }
 
     /// Replaces the content of `rel` (a single component) in one step: a new file, then a
-    /// rename. Not durable.
+    /// rename. Not durable. The caller sees to it that nobody else replaces the same file
+    /// meanwhile: a leftover of an interrupted call, `.rel.tmp`, is replaced.
     pub fn write(&self, rel: &str, bytes: &[u8], mode: u32) -> Result<()> {
         self.write_temp(rel, bytes, mode, false)
     }

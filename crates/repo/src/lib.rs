@@ -25,6 +25,7 @@ pub mod prune;
 pub mod pull;
 mod refs;
 pub mod remote;
+mod replace;
 mod repo;
 pub mod reset;
 mod rev;

@@ -97,11 +97,7 @@ impl Repo {
         let path = self.object_path(&ObjectName::new(*commit, ObjectType::TombstoneCommit));
         self.objects().ensure_dir(path.folder(), 0o775)?;
         let (dir, file) = (self.objects().open_dir(path.folder())?, path.file_name());
-        match self.config().fsync {
-            true => dir.write_durable(file, &content.to_bytes(), 0o644)?,
-            false => dir.write(file, &content.to_bytes(), 0o644)?,
-        }
-        Ok(())
+        self.replace_file(&dir, file, &content.to_bytes(), self.config().fsync)
     }
 
     /// Takes the tombstone of a commit away, since the commit is there again.

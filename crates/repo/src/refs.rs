@@ -188,8 +188,7 @@ impl Repo {
         let (dir, name) = self.ref_dir("refs/heads", alias.as_str())?;
         let depth = alias.as_str().matches('/').count();
         let link = format!("{}{target}", "../".repeat(depth));
-        dir.unlink_opt(format!("{name}.tmp"))?;
-        dir.replace_symlink_durable(&link, &name)?;
+        self.replace_symlink(&dir, &name, &link)?;
         self.touch()
     }
 
@@ -219,10 +218,7 @@ impl Repo {
         let (dir, file) = self.ref_dir(base, name)?;
         self.clear_empty_dir(&dir, &file, base, name)?;
         let text = format!("{target}\n");
-        match sync {
-            true => Ok(dir.write_durable(&file, text.as_bytes(), 0o644)?),
-            false => Ok(dir.write(&file, text.as_bytes(), 0o644)?),
-        }
+        self.replace_file(&dir, &file, text.as_bytes(), sync)
     }
 
     /// Opens the directory a ref file lies in, made as needed, and gives the file name.

@@ -141,7 +141,7 @@ impl Repo {
     pub fn write_config(&mut self, key_file: KeyFile) -> Result<()> {
         let text = key_file.to_string();
         let config = parse_config(&self.dir, text.as_bytes())?;
-        self.dir.write_durable("config", text.as_bytes(), 0o644)?;
+        self.replace_file(&self.dir, "config", text.as_bytes(), true)?;
         self.config = config;
         Ok(())
     }

@@ -173,10 +173,7 @@ fn write_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
         say("collection-id", Value::Str(id.clone()));
     }
     let bytes = summary.to_bytes();
-    match config.fsync {
-        true => repo.dir().write_durable(FILE, &bytes, 0o644)?,
-        false => repo.dir().write(FILE, &bytes, 0o644)?,
-    }
+    repo.replace_file(repo.dir(), FILE, &bytes, config.fsync)?;
     repo.dir().unlink_opt(SIGNATURES)?;
     Ok(summary)
 }

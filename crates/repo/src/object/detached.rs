@@ -50,7 +50,7 @@ impl Repo {
         };
         self.dir().ensure_dir("state", 0o775)?;
         let state_dir = self.dir().open_dir("state")?;
-        Ok(state_dir.write(&format!("{checksum}.commitpartial"), content, 0o644)?)
+        self.replace_file(&state_dir, &format!("{checksum}.commitpartial"), content, false)
     }
 
     /// The metadata that lies beside a commit and is not part of its checksum: signatures.
@@ -79,10 +79,9 @@ impl Repo {
             None => {
                 dir.unlink_opt(file)?;
             }
-            Some(metadata) if self.config().fsync => {
-                dir.write_durable(file, &metadata.to_bytes(), 0o644)?;
+            Some(metadata) => {
+                self.replace_file(&dir, file, &metadata.to_bytes(), self.config().fsync)?;
             }
-            Some(metadata) => dir.write(file, &metadata.to_bytes(), 0o644)?,
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
     reason = "tests arrange and break repositories by other means than the code"
 )]
 
+mod concurrent;
 mod fsck;
 mod prune;
 mod pull;
