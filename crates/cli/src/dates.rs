@@ -34,6 +34,13 @@ pub fn local_iso(seconds: u64) -> String {
     }
 }
 
+/// Now, as the times of files have it.
+pub fn file_time() -> trefoil_fsat::Timestamp {
+    let now = Timestamp::now();
+    let nsec = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+    trefoil_fsat::Timestamp { sec: now.as_second(), nsec }
+}
+
 /// Now, in seconds since 1970.
 pub fn now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "no fault needs to be injected here")]
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::error::{Context as _, Result};
@@ -11,6 +11,16 @@ use crate::error::{Context as _, Result};
 /// The text of a file.
 pub fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).context(format!("reading {}", path.display()))
+}
+
+/// The bytes of a file, or of the standard input for `-`.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path).context(format!("reading {}", path.display()));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).context("reading standard input")?;
+    Ok(bytes)
 }
 
 /// Writes a file that must not be there yet, readable by its owner alone.

@@ -17,4 +17,5 @@ pub mod loader_entry;
 pub mod mode;
 pub mod name;
 pub mod object;
+pub mod sizes;
 pub mod xattrs;

@@ -214,6 +214,11 @@ impl Fs {
         }
     }
 
+    /// The user the kernel checks our permissions for.
+    pub fn effective_user(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
     /// Opens a directory by an ordinary path, following symbolic links: the way in.
     pub fn open_dir(&self, path: impl AsRef<Path>) -> Result<crate::Dir> {
         crate::Dir::open_root(self.clone(), path.as_ref())

@@ -37,6 +37,8 @@ struct Whole {
     dirs: BTreeMap<EntryName, MutableTree>,
     /// The object it was read from: need not be written again if it still is the same.
     loaded: Option<Checksum>,
+    /// Whether anything was put here or taken away since, be it the same.
+    changed: bool,
 }
 
 impl Default for State {
@@ -77,6 +79,7 @@ impl MutableTree {
                 name.as_str()
             )));
         }
+        whole.changed |= !whole.dirs.contains_key(name);
         Ok(whole.dirs.entry(name.clone()).or_default())
     }
 
@@ -89,6 +92,7 @@ impl MutableTree {
                 name.as_str()
             )));
         }
+        whole.changed = true;
         whole.files.insert(name, checksum);
         Ok(())
     }
@@ -96,7 +100,21 @@ impl MutableTree {
     /// Removes the file or directory `name`; false where there is none.
     pub fn remove(&mut self, repo: &Repo, name: &EntryName) -> Result<bool> {
         let whole = self.whole(repo)?;
-        Ok(whole.files.remove(name).is_some() || whole.dirs.remove(name).is_some())
+        let removed = whole.files.remove(name).is_some() || whole.dirs.remove(name).is_some();
+        whole.changed |= removed;
+        Ok(removed)
+    }
+
+    /// Removes the file or directory `name`, and gives the directory.
+    pub(crate) fn take(&mut self, repo: &Repo, name: &EntryName) -> Result<Option<MutableTree>> {
+        let whole = self.whole(repo)?;
+        whole.files.remove(name);
+        Ok(whole.dirs.remove(name))
+    }
+
+    /// Removes all that is in this directory; nothing is read for it.
+    pub fn clear(&mut self) {
+        self.state = State::default();
     }
 
     /// The file object under `name`.
@@ -148,33 +166,43 @@ impl MutableTree {
     /// Writes the dirtrees that are new and gives the checksums of this directory. The dirmeta
     /// objects are not looked at: whoever set them has written them.
     pub fn write(&self, transaction: &Transaction<'_>) -> Result<TreeId> {
-        on_deep_stacks(|| self.write_at(transaction, 0))
+        on_deep_stacks(|| Ok(self.write_at(transaction, 0)?.0))
     }
 
-    fn write_at(&self, transaction: &Transaction<'_>, depth: usize) -> Result<TreeId> {
+    /// Tells too whether the dirtree counts as touched: libostree writes such ones again, which
+    /// shows in the sizes of a commit.
+    fn write_at(&self, transaction: &Transaction<'_>, depth: usize) -> Result<(TreeId, bool)> {
         check_depth(depth)?;
         let meta = self
             .meta
             .ok_or_else(|| RepoError::Refused("Can't commit an empty tree".to_string()))?;
         let whole = match &self.state {
-            State::Lazy(tree) => return Ok(TreeId { tree: *tree, meta }),
+            State::Lazy(tree) => return Ok((TreeId { tree: *tree, meta }, false)),
             State::Whole(whole) => whole,
         };
         let write_dir = |(name, dir): (&EntryName, &MutableTree)| {
-            let id = dir.write_at(transaction, depth + 1)?;
-            Ok(SubdirEntry { name: name.clone(), tree: id.tree, meta: id.meta })
+            let (id, touched) = dir.write_at(transaction, depth + 1)?;
+            Ok((SubdirEntry { name: name.clone(), tree: id.tree, meta: id.meta }, touched))
         };
         let dirs = whole.dirs.par_iter().map(write_dir).collect::<Result<Vec<_>>>()?;
+        let touched = whole.changed || dirs.iter().any(|(_, touched)| *touched);
+        let dirs = dirs.into_iter().map(|(dir, _)| dir).collect();
         let file = |(name, checksum): (&EntryName, &Checksum)| FileEntry {
             name: name.clone(),
             checksum: *checksum,
         };
         let bytes = DirTree { files: whole.files.iter().map(file).collect(), dirs }.to_bytes();
         let tree = match whole.loaded {
-            Some(loaded) if Checksum::of(&bytes) == loaded => loaded,
+            Some(loaded) if Checksum::of(&bytes) == loaded => {
+                if touched {
+                    transaction.note_size(loaded, ObjectType::DirTree, bytes.len() as u64);
+                }
+                loaded
+            }
             _ => transaction.write_metadata(ObjectType::DirTree, &bytes)?,
         };
-        Ok(TreeId { tree, meta })
+        let touched = touched || whole.loaded != Some(tree);
+        Ok((TreeId { tree, meta }, touched))
     }
 
     /// The subdirectories that exist, to be worked on at the same time.
@@ -203,6 +231,7 @@ impl Whole {
             files: tree.files.into_iter().map(|file| (file.name, file.checksum)).collect(),
             dirs: tree.dirs.into_iter().map(dir).collect(),
             loaded: Some(checksum),
+            changed: false,
         }
     }
 }

@@ -8,12 +8,14 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
 use trefoil_format::gvariant::{Metadata, Type, Value};
 use trefoil_format::object::{ObjectName, ObjectType};
+use trefoil_format::sizes::{self, SIZES_KEY};
 use trefoil_repo::Repo;
 
 use crate::commands::log::CommitView;
 use crate::commands::ls::xattr_text;
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
+use crate::size;
 
 /// Arguments of `show`.
 #[derive(Args, Debug)]
@@ -96,7 +98,7 @@ pub fn run(args: ShowArgs, cx: &Context) -> Result<()> {
         return print_file(cx, ty, rev);
     }
     if args.print_sizes {
-        return Err(CliError::not_yet("'show --print-sizes'"));
+        return print_sizes(&args, cx, &repo, &repo.resolve_rev(rev)?);
     }
     show_object(&args, cx, &repo, rev)
 }
@@ -116,6 +118,47 @@ fn print_key(args: &ShowArgs, cx: &Context, metadata: &Metadata, key: &str) -> R
         value if args.no_byteswap => cx.ui.line(value.print(true)),
         value => cx.ui.line(value.byteswapped().print(true)),
     }
+}
+
+/// The sums for `--print-sizes`. What is needed is what this repository does not have.
+#[derive(Debug, Default, Serialize)]
+struct SizesView {
+    archived_needed: u64,
+    archived: u64,
+    unpacked_needed: u64,
+    unpacked: u64,
+    objects_needed: u64,
+    objects: u64,
+}
+
+fn print_sizes(args: &ShowArgs, cx: &Context, repo: &Repo, rev: &Checksum) -> Result<()> {
+    let commit = repo.load_commit(rev)?;
+    let missing = || CliError::failed(format!("No metadata key {SIZES_KEY} in commit {rev}"));
+    let value = commit.metadata.get(SIZES_KEY).ok_or_else(missing)?;
+    let mut sum = SizesView::default();
+    for size in sizes::from_value(value).context(format!("reading commit {rev}"))? {
+        sum.archived = sum.archived.saturating_add(size.archived);
+        sum.unpacked = sum.unpacked.saturating_add(size.unpacked);
+        sum.objects += 1;
+        if !repo.has_object(&size.name)? {
+            sum.archived_needed = sum.archived_needed.saturating_add(size.archived);
+            sum.unpacked_needed = sum.unpacked_needed.saturating_add(size.unpacked);
+            sum.objects_needed += 1;
+        }
+    }
+    if args.json {
+        return cx.ui.json(&sum);
+    }
+    cx.ui.text(format_args!(
+        "Compressed size (needed/total): {}/{}\nUnpacked size (needed/total): {}/{}\n\
+         Number of objects (needed/total): {}/{}\n",
+        size::words(sum.archived_needed),
+        size::words(sum.archived),
+        size::words(sum.unpacked_needed),
+        size::words(sum.unpacked),
+        sum.objects_needed,
+        sum.objects,
+    ))
 }
 
 fn list_keys(args: &ShowArgs, cx: &Context, metadata: &Metadata) -> Result<()> {

@@ -3,8 +3,10 @@
 
 mod admin;
 mod as_ostree;
+mod commit_told;
 mod demo;
 mod interleave;
 mod own_words;
 mod site;
+mod sizes;
 mod support;

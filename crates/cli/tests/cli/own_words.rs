@@ -79,7 +79,6 @@ fn missing_verbs_fail_clearly() {
         "remote summary origin",
         "commit --orphan --tree=tar=x.tar",
         "commit --orphan --gpg-sign=key tree",
-        "commit --orphan --generate-sizes tree",
         "checkout --composefs main out",
         "pull-local --gpg-verify repo",
         "pull origin main",

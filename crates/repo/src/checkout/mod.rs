@@ -31,6 +31,7 @@ pub use convert::{ConvertPlan, ConvertStats, TreeCount, collect_dirs};
 pub use options::{CheckoutMode, CheckoutOptions, CheckoutStats, Overwrite};
 
 pub use verify::verify_checkout;
+pub(crate) use whiteout::{OPAQUE, WHITEOUT};
 
 use crate::lookup::path_names;
 use crate::{Repo, RepoError, RepoMode, Result, TreeEntry, TreeId};

@@ -7,9 +7,9 @@ use super::{Checkout, Overwrite, exists};
 use crate::{RepoError, RepoMode, Result};
 
 /// Docker and OCI: the file `.wh.NAME` in a layer says that `NAME` is gone.
-const WHITEOUT: &str = ".wh.";
+pub(crate) const WHITEOUT: &str = ".wh.";
 /// In the same format: nothing of the lower layers is in this directory.
-pub(super) const OPAQUE: &str = ".wh..wh..opq";
+pub(crate) const OPAQUE: &str = ".wh..wh..opq";
 /// An overlayfs whiteout, which a commit cannot hold, quoted as a file.
 const QUOTED_WHITEOUT: &str = ".ostree-wh.";
 const PERMISSIONS: u32 = 0o7777;

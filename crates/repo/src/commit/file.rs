@@ -138,10 +138,10 @@ impl Import<'_> {
 
     fn note_hit(&self) {
         self.tally.devino_hits.fetch_add(1, Relaxed);
-        self.transaction.note_devino_hit();
+        self.transaction.note_cache_hits(1);
     }
 
-    fn discard(&self, dir: &Dir, name: &str) -> Result<()> {
+    pub(super) fn discard(&self, dir: &Dir, name: &str) -> Result<()> {
         if self.modifier.consume {
             dir.unlink(name)?;
         }

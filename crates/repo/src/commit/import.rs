@@ -26,6 +26,8 @@ pub struct ImportStats {
     pub symlinks: u64,
     /// Files and links known by device and inode, which were not read.
     pub devino_hits: u64,
+    /// Files and links that are as the index has them, which were not read.
+    pub index_hits: u64,
     /// Files moved into the repository instead of copied.
     pub adopted: u64,
     /// Names left out by the skip list.
@@ -34,10 +36,11 @@ pub struct ImportStats {
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    dirs: AtomicU64,
+    pub dirs: AtomicU64,
     pub files: AtomicU64,
     pub symlinks: AtomicU64,
     pub devino_hits: AtomicU64,
+    index_hits: AtomicU64,
     pub adopted: AtomicU64,
     skipped: AtomicU64,
 }
@@ -55,14 +58,7 @@ pub fn import_dir(
     tree: &mut MutableTree,
     modifier: &CommitModifier,
 ) -> Result<ImportStats> {
-    let mode = transaction.repo().mode();
-    let import = Import {
-        transaction,
-        modifier,
-        mode,
-        drops_xattrs: modifier.drops_xattrs(mode),
-        tally: Tally::default(),
-    };
+    let import = Import::new(transaction, modifier);
     on_deep_stacks(|| import.directory(dir, tree, &TreePath::ROOT))?;
     Ok(import.stats())
 }
@@ -81,16 +77,24 @@ pub(super) struct Named {
     pub kind: FileKind,
 }
 
-impl Import<'_> {
-    fn directory(&self, dir: &Dir, tree: &mut MutableTree, path: &TreePath<'_>) -> Result<()> {
-        check_depth(path.depth())?;
-        let Some(attributes) = self.apply(path, Attributes::of(&dir.stat_self()?)) else {
-            return Ok(());
-        };
-        let xattrs = if self.drops_xattrs { Vec::new() } else { dir.xattrs()? };
-        tree.set_metadata(self.write_meta(attributes, Xattrs::of_inode(xattrs))?);
-        self.tally.dirs.fetch_add(1, Relaxed);
+impl<'a> Import<'a> {
+    pub(super) fn new(transaction: &'a Transaction<'a>, modifier: &'a CommitModifier) -> Self {
+        let mode = transaction.repo().mode();
+        let drops_xattrs = modifier.drops_xattrs(mode);
+        Import { transaction, modifier, mode, drops_xattrs, tally: Tally::default() }
+    }
+}
 
+impl Import<'_> {
+    pub(super) fn directory(
+        &self,
+        dir: &Dir,
+        tree: &mut MutableTree,
+        path: &TreePath<'_>,
+    ) -> Result<()> {
+        if !self.metadata(dir, tree, path)? {
+            return Ok(());
+        }
         let (dirs, files): (Vec<Named>, Vec<Named>) = dir
             .entries()?
             .iter()
@@ -99,6 +103,10 @@ impl Import<'_> {
             .into_iter()
             .partition(|entry| entry.kind == FileKind::Directory);
         let repo = self.transaction.repo();
+        let files = match self.modifier.whiteouts {
+            true => self.whiteouts(dir, files, tree, path)?,
+            false => files,
+        };
         let dirs = self.enter_dirs(dir, dirs, tree, path)?;
         let (files, done) = rayon::join(
             || files.par_iter().map(|f| self.file(dir, f, path)).collect::<Result<Vec<_>>>(),
@@ -111,6 +119,29 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// Gives `tree` the metadata of the directory; false where it is left out.
+    pub(super) fn metadata(
+        &self,
+        dir: &Dir,
+        tree: &mut MutableTree,
+        path: &TreePath<'_>,
+    ) -> Result<bool> {
+        check_depth(path.depth())?;
+        let Some(attributes) = self.apply(path, Attributes::of(&dir.stat_self()?)) else {
+            return Ok(false);
+        };
+        let xattrs = if self.drops_xattrs { Vec::new() } else { dir.xattrs()? };
+        tree.set_metadata(self.write_meta(attributes, Xattrs::of_inode(xattrs))?);
+        self.tally.dirs.fetch_add(1, Relaxed);
+        Ok(true)
+    }
+
+    /// Whether the directory at `path` is looked into, asked before it is opened: libostree
+    /// asks here and again for the directory itself; see `StatOverrides`.
+    pub(super) fn enters(&self, path: &TreePath<'_>) -> bool {
+        self.apply(path, Attributes { uid: 0, gid: 0, mode: 0o040_000 }).is_some()
+    }
+
     /// Makes the subdirectories in `tree` that are not left out.
     fn enter_dirs(
         &self,
@@ -121,9 +152,7 @@ impl Import<'_> {
     ) -> Result<Vec<EntryName>> {
         let mut entered = Vec::with_capacity(dirs.len());
         for Named { name, .. } in dirs {
-            // libostree asks here and again for the directory itself; see `StatOverrides`.
-            let attributes = Attributes { uid: 0, gid: 0, mode: 0o040_000 };
-            if self.apply(&path.child(name.as_str()), attributes).is_none() {
+            if !self.enters(&path.child(name.as_str())) {
                 if self.modifier.consume {
                     dir.remove_all(name.as_str())?;
                 }
@@ -163,18 +192,24 @@ impl Import<'_> {
         new
     }
 
-    fn write_meta(&self, attributes: Attributes, xattrs: Xattrs) -> Result<Checksum> {
+    pub(super) fn write_meta(&self, attributes: Attributes, xattrs: Xattrs) -> Result<Checksum> {
         let Attributes { uid, gid, mode } = attributes;
         let bytes = DirMeta { uid, gid, mode, xattrs }.to_bytes();
         self.transaction.write_metadata(ObjectType::DirMeta, &bytes)
     }
 
-    fn stats(&self) -> ImportStats {
+    pub(super) fn note_index_hits(&self, files: u64) {
+        self.tally.index_hits.fetch_add(files, Relaxed);
+        self.transaction.note_cache_hits(files);
+    }
+
+    pub(super) fn stats(&self) -> ImportStats {
         ImportStats {
             dirs: self.tally.dirs.load(Relaxed),
             files: self.tally.files.load(Relaxed),
             symlinks: self.tally.symlinks.load(Relaxed),
             devino_hits: self.tally.devino_hits.load(Relaxed),
+            index_hits: self.tally.index_hits.load(Relaxed),
             adopted: self.tally.adopted.load(Relaxed),
             skipped: self.tally.skipped.load(Relaxed),
         }
@@ -191,7 +226,7 @@ impl Attributes {
     }
 }
 
-fn named(entry: &DirEntry, parent: &TreePath<'_>) -> Result<Named> {
+pub(super) fn named(entry: &DirEntry, parent: &TreePath<'_>) -> Result<Named> {
     let Some(name) = entry.name.to_str() else {
         let name = entry.name.to_string_lossy();
         return Err(RepoError::Refused(format!(

@@ -3,7 +3,8 @@
 //! The order of work, all within one [`Transaction`](crate::Transaction):
 //!
 //! 1. [`MutableTree::new`], or [`MutableTree::from_tree`] for `--base`;
-//! 2. for each `--tree`: [`import_dir`] or [`import_tree`], the last one wins;
+//! 2. for each `--tree`: [`import_dir`] or [`import_tree`], the last one wins; then
+//!    [`delete_paths`]. Or, over the tree of the commit before, [`import_changes`];
 //! 3. [`CommitModifier::unmatched_overrides`] and [`CommitModifier::unmatched_skips`] must be
 //!    empty (libostree prints them as `Unmatched statoverride path: P` and
 //!    `Unmatched skip-list path: P` and fails with `Unmatched statoverride paths`);
@@ -16,19 +17,34 @@
 //! With [`CommitModifier::consume`] the content of a directory is deleted while it is imported;
 //! the emptied directory itself is the caller's to remove.
 //!
+//! With [`Transaction::begin_sizes`](crate::Transaction::begin_sizes) before step 2, and again
+//! before each further tree, the commit records what its objects weigh (`--generate-sizes`).
+//!
+//! # Without a source directory
+//!
+//! Content need not come from a directory: [`Transaction::write_file`](crate::Transaction::write_file)
+//! makes an object of bytes, and [`MutableTree::replace_file`] enters it under a name. Over a
+//! [`MutableTree::from_tree`] that reads and writes only the directories on the way to what is
+//! entered. `examples/commit_tree.rs` of this crate is such a program in full.
+//!
 //! SELinux labelling is not supported: labels are imported as the attributes they are.
 
 mod devino;
 mod file;
 mod import;
+mod index;
 mod modifier;
 mod overlay;
+mod told;
+mod whiteout;
 mod write;
 
 pub use devino::DevInoCache;
 pub use import::{ImportStats, import_dir};
+pub use index::{CommitIndex, Indexed};
 pub use modifier::{CommitModifier, SkipList, StatOverrides};
 pub use overlay::import_tree;
+pub use told::{delete_paths, import_changes};
 pub use write::{CommitRequest, bind_refs, is_unchanged, keep_metadata, write_commit};
 
 #[cfg(doc)]

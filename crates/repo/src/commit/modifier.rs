@@ -3,6 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use trefoil_format::checksum::{Checksum, Hasher};
+
 use super::DevInoCache;
 use crate::{RepoError, RepoMode, Result};
 
@@ -38,6 +40,9 @@ pub struct CommitModifier {
     /// `--devino-canonical`: take a file found in `devino` as the object it is, whatever the
     /// other options say.
     pub devino_canonical: bool,
+    /// `--whiteouts`: a file `.wh.NAME` in an imported directory removes NAME from what the
+    /// trees before put there, `.wh..wh..opq` removes all of that, and neither is committed.
+    pub whiteouts: bool,
     /// `--statoverride`.
     pub stat_overrides: StatOverrides,
     /// `--skip-list`.
@@ -186,6 +191,35 @@ impl CommitModifier {
             && !self.drops_xattrs(mode)
             && !self.mode_ro_executables
             && self.stat_overrides.is_empty()
+    }
+
+    /// Whether anything is told by path, which has to be asked for each one.
+    pub(super) fn has_lists(&self) -> bool {
+        !self.stat_overrides.is_empty() || !self.skip_list.0.is_empty()
+    }
+
+    /// Differs for modifiers that make different objects of the same tree.
+    pub(super) fn fingerprint(&self, mode: RepoMode) -> Checksum {
+        let mut hasher = Hasher::new();
+        let bools = [
+            self.is_canonical(mode),
+            self.drops_xattrs(mode),
+            self.mode_ro_executables,
+            self.devino.is_some(),
+            self.devino_canonical,
+        ];
+        hasher.update(&bools.map(u8::from));
+        let mut lines = vec![format!("{:?} {:?}", self.owner_uid, self.owner_gid)];
+        let overrides = &self.stat_overrides;
+        lines.extend(overrides.added.iter().map(|(path, m)| format!("+{:o} {path}", m.value)));
+        lines.extend(overrides.replaced.iter().map(|(path, m)| format!("={m:o} {path}")));
+        lines.extend(self.skip_list.0.keys().map(|path| format!("-{path}")));
+        lines.sort_unstable();
+        for line in lines {
+            hasher.update(line.as_bytes());
+            hasher.update(&[0]);
+        }
+        hasher.finish()
     }
 
     /// What the object at `path` becomes, `None` where it is left out.

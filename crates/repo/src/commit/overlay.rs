@@ -11,7 +11,8 @@ use crate::{FileSource, MutableTree, Repo, RepoMode, Result, Transaction, TreeId
 /// Lays a tree of the repository over `tree` (`--tree=ref=REV`), changed by `modifier`.
 ///
 /// A modifier that changes nothing costs only the directories that are in both trees. Any
-/// other one reads the whole tree `over`, and the content of those files that it changes.
+/// other one reads the whole tree `over`, and the content of those files that it changes; so
+/// do sizes that [`Transaction::begin_sizes`] asked for, without the content.
 pub fn import_tree(
     transaction: &Transaction<'_>,
     over: TreeId,
@@ -19,7 +20,8 @@ pub fn import_tree(
     modifier: &CommitModifier,
 ) -> Result<()> {
     let repo = transaction.repo();
-    if modifier.keeps_trees(repo.mode()) {
+    // Sizes are those of every object, so that every directory has to be looked at.
+    if modifier.keeps_trees(repo.mode()) && !transaction.wants_sizes() {
         return tree.overlay(repo, over);
     }
     Overlay { transaction, repo, modifier }.directory(over, tree, &TreePath::ROOT)
@@ -63,7 +65,7 @@ impl Overlay<'_> {
         parent: &TreePath<'_>,
     ) -> Result<()> {
         let path = parent.child(name.as_str());
-        if self.modifier.keeps_headers(self.repo.mode()) {
+        if self.modifier.keeps_headers(self.repo.mode()) && !self.transaction.wants_sizes() {
             let any = Attributes { uid: 0, gid: 0, mode: 0o100_000 };
             return match self.apply(&path, any) {
                 Some(_) => tree.replace_file(self.repo, name, checksum),
@@ -75,9 +77,14 @@ impl Overlay<'_> {
             Attributes { uid: object.header.uid, gid: object.header.gid, mode: object.header.mode };
         let Some(new) = self.apply(&path, old) else { return Ok(()) };
         let target = object.header.symlink_target.clone();
+        let target_len = target.as_ref().map(|target| target.len() as u64);
         let header = new.header(target, self.keep_xattrs(object.header.xattrs.clone()));
         // What `bare-user-only` tells of an object need not be what its checksum covers.
         let same = header == object.header && self.repo.mode() != RepoMode::BareUserOnly;
+        let unpacked = target_len.unwrap_or(object.size);
+        if same {
+            self.transaction.note_size(checksum, ObjectType::File, unpacked);
+        }
         let checksum = if same { checksum } else { self.rewrite(&header, &mut object.content)? };
         tree.replace_file(self.repo, name, checksum)
     }
@@ -93,10 +100,12 @@ impl Overlay<'_> {
     fn write_meta(&self, same: Checksum, old: DirMeta, new: Attributes) -> Result<Checksum> {
         let Attributes { uid, gid, mode } = new;
         let meta = DirMeta { uid, gid, mode, xattrs: self.keep_xattrs(old.xattrs.clone()) };
+        let bytes = meta.to_bytes();
         if meta == old {
+            self.transaction.note_size(same, ObjectType::DirMeta, bytes.len() as u64);
             return Ok(same);
         }
-        self.transaction.write_metadata(ObjectType::DirMeta, &meta.to_bytes())
+        self.transaction.write_metadata(ObjectType::DirMeta, &bytes)
     }
 
     fn keep_xattrs(&self, old: trefoil_format::xattrs::Xattrs) -> trefoil_format::xattrs::Xattrs {

@@ -1,6 +1,7 @@
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
 use trefoil_format::gvariant::{Metadata, Value};
+use trefoil_format::sizes::SIZES_KEY;
 
 use crate::bindings::{COLLECTION_BINDING, REF_BINDING};
 use crate::{Repo, RepoError, Result, Transaction, TreeId};
@@ -25,10 +26,15 @@ pub struct CommitRequest {
 }
 
 /// Stages the commit object and its detached metadata, and gives its checksum. No ref moves.
-pub fn write_commit(transaction: &Transaction<'_>, request: CommitRequest) -> Result<Checksum> {
+///
+/// After [`Transaction::begin_sizes`] the sizes of the objects come last in the metadata.
+pub fn write_commit(transaction: &Transaction<'_>, mut request: CommitRequest) -> Result<Checksum> {
     let detached = request.detached.iter().flat_map(Metadata::iter);
     if request.metadata.iter().chain(detached).any(|(key, _)| key.is_empty()) {
         return Err(RepoError::Refused("Empty metadata key".to_string()));
+    }
+    if let Some(sizes) = transaction.take_sizes()? {
+        request.metadata.0.push((SIZES_KEY.to_string(), sizes));
     }
     let commit = Commit {
         metadata: request.metadata,

@@ -77,12 +77,15 @@ impl Transaction<'_> {
     /// A large file is likely to be there already: hashed first, it costs no writes then.
     fn write_large_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
         let mut hasher = header.hasher();
+        let mut size = 0;
         copy(header, &mut &*file, |bytes| {
             hasher.update(bytes);
+            size += bytes.len() as u64;
             Ok(())
         })?;
         let checksum = hasher.finish();
         if self.has_object(&ObjectName::new(checksum, ObjectType::File))? {
+            self.note_size(checksum, ObjectType::File, size);
             return Ok(checksum);
         }
         file.rewind()?;
@@ -94,6 +97,9 @@ impl Transaction<'_> {
         hasher.update(bytes);
         let checksum = hasher.finish();
         self.check_mode(header, &checksum)?;
+        let target_len = header.symlink_target.as_ref().map(String::len);
+        let unpacked = target_len.unwrap_or(bytes.len()) as u64;
+        self.note_size(checksum, ObjectType::File, unpacked);
         let name = ObjectName::new(checksum, ObjectType::File);
         if !self.claim(name)? {
             return Ok(checksum);
@@ -145,6 +151,7 @@ impl Transaction<'_> {
         }
         let checksum = hasher.finish();
         self.check_mode(header, &checksum)?;
+        self.note_size(checksum, ObjectType::File, size);
         self.adopt(&temp, checksum, size)?;
         Ok(checksum)
     }
@@ -175,7 +182,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn compression(&self) -> Compression {
+    pub(super) fn compression(&self) -> Compression {
         Compression::new(self.repo.config().zlib_level)
     }
 

@@ -9,6 +9,7 @@
 mod adopt;
 mod file;
 mod import;
+mod sizes;
 mod stage;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,6 +26,7 @@ use trefoil_fsat::LockMode;
 
 pub use file::FileSource;
 pub use import::ImportMethod;
+use sizes::Sizes;
 use stage::Stage;
 
 use crate::lock::RepoLock;
@@ -44,8 +46,8 @@ pub struct TransactionStats {
     pub content_objects_written: u64,
     /// Bytes of content of the new file objects, uncompressed.
     pub content_bytes_written: u64,
-    /// Files whose object was known by device and inode, without reading them.
-    pub devino_cache_hits: u64,
+    /// Files whose object was known by device and inode or from an index, without reading them.
+    pub content_cache_hits: u64,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +57,7 @@ struct Tally {
     content_total: AtomicU64,
     content_written: AtomicU64,
     content_bytes: AtomicU64,
-    devino_hits: AtomicU64,
+    cache_hits: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +79,7 @@ pub struct Transaction<'r> {
     staged: Mutex<HashSet<ObjectName>>,
     refs: Mutex<QueuedRefs>,
     tally: Tally,
+    sizes: Sizes,
     // Last, so that it is let go after the staging directory is gone.
     _lock: RepoLock,
 }
@@ -95,6 +98,7 @@ impl Repo {
             staged: Mutex::default(),
             refs: Mutex::default(),
             tally: Tally::default(),
+            sizes: Sizes::default(),
             _lock: lock,
         })
     }
@@ -139,6 +143,7 @@ impl<'r> Transaction<'r> {
     pub fn write_metadata(&self, kind: ObjectType, bytes: &[u8]) -> Result<Checksum> {
         let checksum = Checksum::of(bytes);
         self.tally.metadata_total.fetch_add(1, Relaxed);
+        self.note_size(checksum, kind, bytes.len() as u64);
         let name = ObjectName::new(checksum, kind);
         if self.claim(name)? {
             if bytes.len() as u64 > MAX_METADATA_SIZE {
@@ -199,10 +204,10 @@ impl<'r> Transaction<'r> {
         refs.collections.insert((collection, name), target);
     }
 
-    /// Counts a file whose object was known by device and inode.
-    pub fn note_devino_hit(&self) {
-        self.tally.devino_hits.fetch_add(1, Relaxed);
-        self.tally.content_total.fetch_add(1, Relaxed);
+    /// Counts files whose objects were known without reading them.
+    pub fn note_cache_hits(&self, files: u64) {
+        self.tally.cache_hits.fetch_add(files, Relaxed);
+        self.tally.content_total.fetch_add(files, Relaxed);
     }
 
     /// What was done so far.
@@ -214,7 +219,7 @@ impl<'r> Transaction<'r> {
             content_objects_total: t.content_total.load(Relaxed),
             content_objects_written: t.content_written.load(Relaxed),
             content_bytes_written: t.content_bytes.load(Relaxed),
-            devino_cache_hits: t.devino_hits.load(Relaxed),
+            content_cache_hits: t.cache_hits.load(Relaxed),
         }
     }
 

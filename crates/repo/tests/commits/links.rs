@@ -34,13 +34,13 @@ fn hard_links_of_a_checkout_are_not_read() {
         };
         let plain = bench.commit(&["checkout"], &modifier(false, None)).unwrap();
         let canonical = bench.commit(&["checkout"], &modifier(true, None)).unwrap();
-        assert!(canonical.written.devino_cache_hits > 10);
+        assert!(canonical.written.content_cache_hits > 10);
         assert_eq!(canonical.written.content_objects_written, 0);
         if mode == RepoMode::Bare {
             let first = bench.commit(&["tree"], &CommitModifier::default()).unwrap();
             assert_eq!(plain.tree, first.tree);
             assert_eq!(canonical.tree, first.tree);
-            assert!(plain.written.devino_cache_hits > 10);
+            assert!(plain.written.content_cache_hits > 10);
         }
         bench.commit(&["checkout"], &modifier(false, Some(77))).unwrap();
         ostree(&bench.path("ours"), &["fsck", "-q"]);

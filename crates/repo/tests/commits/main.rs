@@ -4,9 +4,13 @@
 #![allow(clippy::disallowed_methods, reason = "tests arrange trees by other means than the code")]
 
 mod bench;
+mod generated;
+mod index;
 mod links;
 mod options;
 mod random;
 mod refused;
 mod sample;
+mod told;
+mod told_random;
 mod trees;

@@ -99,7 +99,7 @@ fn run_in(args: &DeployBenchArgs, cx: &Context, peer: Peer, place: &Path) -> Res
     let fs = Fs::new();
     let dir = fs.open_dir(place)?;
     cx.ui.words("making the tree")?;
-    tree::make(args, &dir)?;
+    tree::make(&args.recipe, &dir)?;
     let scan = Scan::of(&dir.open_dir("tree/usr")?, &|_, _| true)?;
     let ours = Machine::create(&fs, &dir, "trefoil", RepoMode::Bare)?;
     let theirs = Machine::create(&fs, &dir, "ostree", RepoMode::Bare)?;

@@ -1,6 +1,7 @@
 //! `bench`: Trefoil and the installed `ostree` on the same work, in turns.
 
 mod cells;
+mod commit;
 mod disk;
 mod measure;
 mod report;
@@ -26,17 +27,15 @@ pub struct BenchArgs {
 enum BenchVerb {
     /// Full commit, full deploy, and deploys of small changes
     Deploy(DeployBenchArgs),
+    /// Full commits, and commits of a tree in which a few files changed
+    Commit(commit::CommitBenchArgs),
 }
 
 /// Arguments of `bench deploy`.
 #[derive(Args, Debug)]
 pub struct DeployBenchArgs {
-    /// The tree: a directory with usr and etc, which is copied first
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    tree: PathBuf,
-    /// A made up tree of so many files instead
-    #[arg(long, value_name = "N")]
-    entries: Option<u64>,
+    #[command(flatten)]
+    recipe: tree::Recipe,
     /// How many files change from version to version
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "0,10,1000,10000")]
     changed: Vec<usize>,
@@ -56,21 +55,32 @@ pub struct DeployBenchArgs {
 
 /// Runs `bench`.
 pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
-    let Some(BenchVerb::Deploy(args)) = args.verb else {
+    let Some(verb) = args.verb else {
         return Err(CliError::usage("No \"bench\" subcommand specified"));
     };
-    if args.rounds == 0 {
-        return Err(CliError::failed("--rounds needs at least 1"));
-    }
     let Some(peer) = Peer::find() else {
         return Err(CliError::Advised(
             "bench compares with ostree, which is not installed".into(),
             "on Debian: apt-get install ostree",
         ));
     };
-    let results = cells::run(&args, cx, peer)?;
-    match args.json {
-        true => cx.ui.json(&results),
-        false => cx.ui.text(report::markdown(&results)),
+    match verb {
+        BenchVerb::Deploy(args) => {
+            if args.rounds == 0 {
+                return Err(CliError::failed("--rounds needs at least 1"));
+            }
+            let results = cells::run(&args, cx, peer)?;
+            match args.json {
+                true => cx.ui.json(&results),
+                false => cx.ui.text(report::markdown(&results)),
+            }
+        }
+        BenchVerb::Commit(args) => {
+            let results = commit::measure_commits(&args, cx, peer)?;
+            match args.json {
+                true => cx.ui.json(&results),
+                false => cx.ui.text(results.markdown(args.changed)),
+            }
+        }
     }
 }

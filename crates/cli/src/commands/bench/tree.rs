@@ -1,11 +1,11 @@
 //! The tree that both tools commit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::Args;
 use trefoil_fsat::{Dir, FileKind, Fs};
 
-use super::DeployBenchArgs;
 use crate::commands::lab::peer::run;
 use crate::error::{Context as _, Result};
 
@@ -14,17 +14,28 @@ const FILES_IN_DIR: u64 = 8;
 /// Files in its `etc`.
 const ETC_FILES: u64 = 1_000;
 
+/// Which tree.
+#[derive(Args, Debug)]
+pub struct Recipe {
+    /// The tree: a directory with usr and etc, which is copied first
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    tree: PathBuf,
+    /// A made up tree of so many files instead
+    #[arg(long, value_name = "N")]
+    entries: Option<u64>,
+}
+
 /// Makes the tree at the new directory `tree` of `parent`.
-pub fn make(args: &DeployBenchArgs, parent: &Dir) -> Result<()> {
+pub fn make(recipe: &Recipe, parent: &Dir) -> Result<()> {
     parent.mkdir("tree", 0o755)?;
     let tree = parent.open_dir("tree")?;
     for name in ["boot", "dev", "proc", "run", "sys", "sysroot", "tmp", "var"] {
         tree.mkdir(name, 0o755)?;
     }
     tree.symlink("sysroot/ostree", "ostree")?;
-    match args.entries {
+    match recipe.entries {
         Some(files) => make_up(&tree, files)?,
-        None => copy(&args.tree, &parent.path().join("tree"))?,
+        None => copy(&recipe.tree, &parent.path().join("tree"))?,
     }
     for link in ["bin", "lib", "lib64", "sbin"] {
         if tree.exists(format!("usr/{link}"))? {

@@ -2,6 +2,7 @@
 
 mod message;
 mod metadata;
+mod told;
 mod tree;
 
 use std::path::PathBuf;
@@ -64,8 +65,6 @@ pub struct CommitArgs {
 #[derive(Args, Debug)]
 struct NotYet {
     #[arg(long, hide = true)]
-    generate_sizes: bool,
-    #[arg(long, hide = true)]
     generate_composefs_metadata: bool,
     #[arg(long, hide = true)]
     gpg_sign: Vec<String>,
@@ -81,9 +80,7 @@ struct NotYet {
 
 impl NotYet {
     fn refuse(&self) -> Result<()> {
-        let missing = if self.generate_sizes {
-            "--generate-sizes"
-        } else if self.generate_composefs_metadata {
+        let missing = if self.generate_composefs_metadata {
             "--generate-composefs-metadata"
         } else if !self.gpg_sign.is_empty() || self.gpg_homedir.is_some() {
             "--gpg-sign"
@@ -99,7 +96,7 @@ impl NotYet {
 /// Runs `commit`.
 pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     args.missing.refuse()?;
-    args.tree.check()?;
+    args.tree.check(args.path.as_deref())?;
     let mut repo = cx.open_repo()?;
     if args.branch.is_none() && !args.orphan {
         let text = "A branch must be specified with --branch, or use --orphan";
@@ -116,11 +113,13 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     let timestamp = timestamp(&args)?;
     let progress = cx.progress("commit");
     let transaction = repo.begin()?;
-    let tree = args.tree.import(cx, &transaction, args.path.as_deref())?;
+    let imported = args.tree.import(cx, &transaction, args.path.as_deref(), parent.as_ref())?;
+    let tree = imported.tree;
     if let Some(parent) = parent.filter(|_| args.skip_if_unchanged)
         && is_unchanged(&repo, &parent, &tree)?
     {
         let stats = transaction.stats();
+        imported.save_index(cx, &repo)?;
         drop(progress);
         return print(&args, cx, &parent, &stats);
     }
@@ -131,6 +130,7 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
         transaction.set_ref(branch, Some(checksum));
     }
     let stats = finish(transaction)?;
+    imported.save_index(cx, &repo)?;
     cx.refs_changed(&repo)?;
     drop(progress);
     print(&args, cx, &checksum, &stats)
@@ -187,7 +187,7 @@ fn print(
         metadata_written: stats.metadata_objects_written,
         content_total: stats.content_objects_total,
         content_written: stats.content_objects_written,
-        content_cache_hits: stats.devino_cache_hits,
+        content_cache_hits: stats.content_cache_hits,
         content_bytes_written: stats.content_bytes_written,
     };
     if args.json {

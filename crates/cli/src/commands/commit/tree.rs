@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use trefoil_format::checksum::Checksum;
 use trefoil_repo::commit::{
-    CommitModifier, DevInoCache, SkipList, StatOverrides, import_dir, import_tree,
+    CommitIndex, CommitModifier, DevInoCache, Indexed, SkipList, StatOverrides, import_dir,
+    import_tree,
 };
 use trefoil_repo::{MutableTree, Repo, Transaction, TreeId};
 
+use super::told::ToldArgs;
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
-use crate::user_files;
+use crate::{dates, user_files};
 
 /// What goes into the tree, and how it is changed on the way.
 #[derive(Args, Debug)]
@@ -52,6 +55,18 @@ pub struct TreeArgs {
     /// Consume (delete) content after commit (for local directories)
     #[arg(long)]
     consume: bool,
+    /// Read only files that changed since this directory was last committed: the default where
+    /// one directory is the whole tree
+    #[arg(long, overrides_with = "no_index")]
+    index: bool,
+    /// Read every file, and keep no index for the next commit
+    #[arg(long, overrides_with = "index")]
+    no_index: bool,
+    #[command(flatten)]
+    told: ToldArgs,
+    /// Generate size information along with commit metadata (in archive repositories)
+    #[arg(long)]
+    generate_sizes: bool,
     #[arg(long, hide = true)]
     selinux_policy: Option<PathBuf>,
     #[arg(short = 'P', long, hide = true)]
@@ -66,7 +81,7 @@ pub struct TreeArgs {
 
 impl TreeArgs {
     /// Refuses what makes no sense or is not there yet, before anything is touched.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, path: Option<&Path>) -> Result<()> {
         for (id, option) in [(self.owner_uid, "uid"), (self.owner_gid, "gid")] {
             if self.canonical_permissions && id.is_some_and(|id| id > 0) {
                 return Err(CliError::failed(format!(
@@ -80,27 +95,94 @@ impl TreeArgs {
         if self.tar_autocreate_parents || self.tar_pathname_filter.is_some() {
             return Err(CliError::not_yet("'commit --tree=tar'"));
         }
-        self.tree.iter().try_for_each(|spec| parse(spec).map(drop))
+        self.tree.iter().try_for_each(|spec| parse(spec).map(drop))?;
+        self.told_dir(path).map(drop)
     }
 
-    /// Writes the tree into the transaction.
+    /// The directory, where it alone makes the tree and is still there afterwards.
+    fn only_dir<'a>(&'a self, path: Option<&'a Path>) -> Result<Option<&'a Path>> {
+        // Sizes are those of every object: nothing may be passed over unseen.
+        if self.base.is_some() || self.consume || self.generate_sizes || self.told.is_any() {
+            return Ok(None);
+        }
+        match self.tree.as_slice() {
+            [] => Ok(Some(path.unwrap_or(Path::new(".")))),
+            [spec] => Ok(match parse(spec)? {
+                Source::Dir(path) => Some(path),
+                Source::Ref(_) => None,
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    /// The directory in which the paths of `--changed-from` are, if that was given.
+    ///
+    /// It has to be named: in a directory taken by mistake nothing that was told exists, and
+    /// all of it would vanish from the commit.
+    fn told_dir<'a>(&'a self, path: Option<&'a Path>) -> Result<Option<&'a Path>> {
+        if !self.told.is_incremental() {
+            return Ok(None);
+        }
+        let others = [
+            (self.consume, "--consume"),
+            (self.index, "--index"),
+            (self.generate_sizes, "--generate-sizes"),
+        ];
+        self.told.refuse_with(&others)?;
+        let only = match self.tree.as_slice() {
+            [] => path,
+            [spec] => match parse(spec)? {
+                Source::Dir(path) => Some(path),
+                Source::Ref(_) => None,
+            },
+            _ => None,
+        };
+        let text = "--changed-from wants exactly one directory, as PATH or --tree=dir=PATH";
+        only.map(Some).ok_or_else(|| CliError::failed(text))
+    }
+
+    /// Writes the tree into the transaction. `parent` is the commit before.
     pub fn import(
         &self,
         cx: &Context,
         transaction: &Transaction<'_>,
         path: Option<&Path>,
-    ) -> Result<TreeId> {
+        parent: Option<&Checksum>,
+    ) -> Result<Imported> {
         let repo = transaction.repo();
         let modifier = self.modifier(repo)?;
+        if let Some(path) = self.told_dir(path)? {
+            let base = self.base.as_deref().map(|rev| repo.resolve_rev(rev)).transpose()?;
+            let dir = cx.fs.open_dir(path)?;
+            let base = base.as_ref().or(parent);
+            let tree = self.told.import(transaction, &dir, base, &modifier)?;
+            return Ok(Imported { tree, indexed: None });
+        }
+        match self.only_dir(path)? {
+            Some(path) if !self.no_index => {
+                let imported = import_indexed(cx, transaction, path, &modifier)?;
+                report_unmatched(cx, &modifier)?;
+                return Ok(imported);
+            }
+            None if self.index => {
+                return Err(CliError::failed(
+                    "--index is for a tree that is one directory, without --base, --consume, \
+                     --generate-sizes, --whiteouts and --delete-from",
+                ));
+            }
+            _ => {}
+        }
         let mut tree = match &self.base {
             None => MutableTree::new(),
             Some(rev) => MutableTree::from_tree(commit_tree(repo, rev)?),
         };
         if self.tree.is_empty() {
             let path = path.unwrap_or(Path::new("."));
+            self.begin_sizes(transaction);
             import_path(cx, transaction, path, &mut tree, &modifier)?;
         }
         for spec in &self.tree {
+            self.begin_sizes(transaction);
             match parse(spec)? {
                 Source::Dir(path) => import_path(cx, transaction, path, &mut tree, &modifier)?,
                 Source::Ref(rev) => {
@@ -110,7 +192,14 @@ impl TreeArgs {
             }
         }
         report_unmatched(cx, &modifier)?;
-        Ok(tree.write(transaction)?)
+        self.told.delete(repo, &mut tree)?;
+        Ok(Imported { tree: tree.write(transaction)?, indexed: None })
+    }
+
+    fn begin_sizes(&self, transaction: &Transaction<'_>) {
+        if self.generate_sizes {
+            transaction.begin_sizes();
+        }
     }
 
     fn modifier(&self, repo: &Repo) -> Result<CommitModifier> {
@@ -125,6 +214,7 @@ impl TreeArgs {
             canonical_permissions: self.canonical_permissions,
             mode_ro_executables: self.mode_ro_executables,
             consume: self.consume,
+            whiteouts: self.told.whiteouts,
             devino,
             devino_canonical: self.devino_canonical,
             stat_overrides: match &self.statoverride {
@@ -136,6 +226,24 @@ impl TreeArgs {
                 None => SkipList::default(),
             },
         })
+    }
+}
+
+/// A tree in the transaction.
+pub struct Imported {
+    /// What it is.
+    pub tree: TreeId,
+    indexed: Option<Indexed>,
+}
+
+impl Imported {
+    /// Keeps the index for the next time, once the commit is there. A commit that is made is
+    /// not failed for it.
+    pub fn save_index(self, cx: &Context, repo: &Repo) -> Result<()> {
+        match self.indexed.map(|indexed| indexed.save(repo)) {
+            Some(Err(e)) => cx.ui.words(format_args!("warning: the index was not kept: {e}")),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -168,6 +276,21 @@ fn id(id: Option<i64>) -> Result<Option<u32>> {
 
 fn commit_tree(repo: &Repo, rev: &str) -> Result<TreeId> {
     Ok(TreeId::of_commit(&repo.load_commit(&repo.resolve_rev(rev)?)?))
+}
+
+fn import_indexed(
+    cx: &Context,
+    transaction: &Transaction<'_>,
+    path: &Path,
+    modifier: &CommitModifier,
+) -> Result<Imported> {
+    let dir = cx.fs.open_dir(path)?;
+    let index = CommitIndex::open(transaction.repo(), &dir, modifier, dates::file_time())?;
+    if let Some(why) = index.ignored() {
+        cx.ui.words(format_args!("the index of {} is ignored: {why}", path.display()))?;
+    }
+    let indexed = index.import(transaction, &dir, modifier)?;
+    Ok(Imported { tree: indexed.tree, indexed: Some(indexed) })
 }
 
 fn import_path(

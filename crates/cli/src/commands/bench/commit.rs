@@ -1,0 +1,346 @@
+//! `bench commit`: full commits, and commits of a tree in which a few files changed.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+use serde::Serialize;
+use trefoil_fsat::{Dir, Fs};
+use trefoil_repo::{Repo, TreeId};
+
+use super::disk::Image;
+use super::measure::{Sample, measure, system_calls};
+use super::tree;
+use crate::commands::demo::parse_size;
+use crate::commands::lab::peer::{Peer, run};
+use crate::commands::lab::scan::{Scan, spread};
+use crate::commands::lab::scratch::Scratch;
+use crate::commands::lab::table::{Table, bytes, median, number, time};
+use crate::context::Context;
+use crate::error::{CliError, Result};
+
+/// Arguments of `bench commit`.
+#[derive(Args, Debug)]
+pub struct CommitBenchArgs {
+    #[command(flatten)]
+    recipe: tree::Recipe,
+    /// How many files change from commit to commit
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub changed: usize,
+    /// Measured commits of changes by each way
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    rounds: usize,
+    /// Measured full commits in each mode
+    #[arg(long, value_name = "K", default_value_t = 2)]
+    full_rounds: usize,
+    /// Where everything is made
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    dir: PathBuf,
+    /// Work on an ext4 image of this size, mounted by a loop device (needs root)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    image: Option<u64>,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// All samples of one way to do one task.
+#[derive(Debug, Serialize)]
+struct Row {
+    task: String,
+    way: &'static str,
+    samples: Vec<Sample>,
+    system_calls: Option<u64>,
+}
+
+/// A whole benchmark of commits.
+#[derive(Debug, Serialize)]
+pub struct Results {
+    ostree: String,
+    entries: u64,
+    bytes: u64,
+    rows: Vec<Row>,
+}
+
+const PLAIN: &str = "ostree";
+const LINKS: &str = "ostree --link-checkout-speedup";
+const LAID_OVER: &str = "ostree --tree=ref --tree=dir";
+const INDEX: &str = "trefoil";
+const TOLD: &str = "trefoil --changed-from";
+const OVERLAY: &str = "trefoil --tree=ref --tree=dir";
+/// The ways, each with its branch, which both have a repository of their own for.
+const WAYS: [(&str, &str); 6] = [
+    (INDEX, "index"),
+    (PLAIN, "plain"),
+    (TOLD, "told"),
+    (LINKS, "links"),
+    (OVERLAY, "overlay"),
+    (LAID_OVER, "laid-over"),
+];
+/// What Trefoil promises: way, beside which one, how many times less wall time.
+const PROMISES: [(&str, &str, f64); 4] =
+    [(INDEX, PLAIN, 80.0), (INDEX, LINKS, 6.0), (TOLD, LAID_OVER, 5.0), (OVERLAY, LAID_OVER, 5.0)];
+/// And how many times faster full commits are.
+const FULL_PROMISE: f64 = 3.0;
+/// System calls of a told commit, at most.
+const CALLS: u64 = 1_000;
+
+struct Bench<'a> {
+    cx: &'a Context,
+    peer: Peer,
+    place: PathBuf,
+    dir: Dir,
+    files: Vec<String>,
+    changed: usize,
+    used: usize,
+}
+
+/// Runs everything that `args` ask for.
+pub fn measure_commits(args: &CommitBenchArgs, cx: &Context, peer: Peer) -> Result<Results> {
+    let scratch = Scratch::create(&args.dir, "trefoil-bench", false)?;
+    if scratch.owner.0 != 0 {
+        return Err(CliError::Advised(
+            "bench commits to repositories in mode bare, which needs root".into(),
+            "run it as root",
+        ));
+    }
+    let image = args.image.map(|size| Image::mount(&scratch.path(), size)).transpose()?;
+    let place = image.as_ref().map_or(scratch.path(), |image| image.path().to_path_buf());
+    let dir = Fs::new().open_dir(&place)?;
+    cx.ui.words("making the tree")?;
+    tree::make(&args.recipe, &dir)?;
+    let scan = Scan::of(&dir.open_dir("tree/usr")?, &|_, _| true)?;
+    let files = spread(scan.editable());
+    let ostree = peer.version.clone();
+    let mut bench = Bench { cx, peer, place, dir, files, changed: args.changed, used: 0 };
+    let mut rows = bench.full("archive", args.full_rounds)?;
+    rows.extend(bench.full("bare", args.full_rounds)?);
+    rows.extend(bench.changes(args.rounds)?);
+    drop(bench);
+    drop(image);
+    Ok(Results { ostree, entries: scan.entries(), bytes: scan.bytes(), rows })
+}
+
+impl Bench<'_> {
+    fn path(&self, name: &str) -> String {
+        self.place.join(name).display().to_string()
+    }
+
+    fn trefoil() -> Result<Command> {
+        Ok(Command::new(std::env::current_exe()?))
+    }
+
+    /// Full commits into new repositories, in turns; the last ones stay.
+    fn full(&self, mode: &str, rounds: usize) -> Result<Vec<Row>> {
+        let row = |way| Row { task: full_task(mode), way, samples: Vec::new(), system_calls: None };
+        let mut rows = [row(INDEX), row(PLAIN)];
+        for round in 0..rounds {
+            self.cx.ui.words(format_args!("{}: {} of {rounds}", full_task(mode), round + 1))?;
+            let mut turns = [0, 1];
+            turns.rotate_left(round % 2);
+            for at in turns {
+                let name = ["ours", "theirs"][at];
+                if self.dir.exists(name)? {
+                    self.dir.remove_all(name)?;
+                }
+                let mut init = self.peer.command();
+                init.args(["init", &format!("--repo={}", self.path(name))]);
+                run(with(init, &[&format!("--mode={mode}")]))?;
+                let command = if at == 0 { Self::trefoil()? } else { self.peer.command() };
+                let tree = format!("--tree=dir={}", self.path("tree"));
+                rows[at].samples.push(measure(self.commit(command, name, "main", &[&tree]))?);
+            }
+            self.same("main", "main")?;
+        }
+        Ok(rows.into())
+    }
+
+    fn commit(&self, command: Command, repo: &str, branch: &str, sources: &[&str]) -> Command {
+        let repo = format!("--repo={}", self.path(repo));
+        let branch = format!("--branch={branch}");
+        let head = ["commit", &repo, &branch, "--timestamp=@1700000000"];
+        with(with(command, &head), sources)
+    }
+
+    /// Both repositories must have the same tree.
+    fn same(&self, ours: &str, theirs: &str) -> Result<()> {
+        let tree = |repo: &str, branch: &str| -> Result<TreeId> {
+            let repo = Repo::open(self.dir.open_dir(repo)?)?;
+            Ok(TreeId::of_commit(&repo.load_commit(&repo.resolve_rev(branch)?)?))
+        };
+        if tree("ours", ours)? == tree("theirs", theirs)? {
+            return Ok(());
+        }
+        Err(CliError::failed(format!("the trees of {ours} and ostree's {theirs} differ")))
+    }
+
+    /// Commits of a few changes by every way, in turns.
+    fn changes(&mut self, rounds: usize) -> Result<Vec<Row>> {
+        for (way, branch) in WAYS {
+            let repo = format!("--repo={}", self.path(repo_of(way)));
+            run(with(
+                self.peer.command(),
+                &["refs", &repo, &format!("--create={branch}"), "main"],
+            ))?;
+        }
+        let repo = format!("--repo={}", self.path("theirs"));
+        let checkout = self.path("checkout");
+        run(with(self.peer.command(), &["checkout", &repo, "-H", "main", &checkout]))?;
+        let task = changed_task(self.changed);
+        let row = |(way, _)| Row { task: task.clone(), way, samples: vec![], system_calls: None };
+        let mut rows = WAYS.map(row);
+        for round in 0..rounds {
+            self.cx.ui.words(format_args!("{task}: {} of {rounds}", round + 1))?;
+            self.edit()?;
+            let mut turns: Vec<usize> = (0..WAYS.len()).collect();
+            turns.rotate_left(round % WAYS.len());
+            for at in turns {
+                rows[at].samples.push(measure(self.way(at)?)?);
+            }
+            for (way, branch) in WAYS.iter().filter(|(way, _)| repo_of(way) == "ours") {
+                self.same(branch, "plain").map_err(|e| CliError::failed(format!("{way}: {e}")))?;
+            }
+        }
+        self.edit()?;
+        for (at, row) in rows.iter_mut().enumerate() {
+            row.system_calls = system_calls(&self.way(at)?, &self.place)?;
+        }
+        Ok(rows.into())
+    }
+
+    fn way(&self, at: usize) -> Result<Command> {
+        let (way, branch) = WAYS[at];
+        let repo = repo_of(way);
+        let command = if repo == "ours" { Self::trefoil()? } else { self.peer.command() };
+        let dir = |name: &str| format!("--tree=dir={}", self.path(name));
+        let base = format!("--tree=ref={branch}");
+        let sources = match way {
+            LINKS => vec!["--link-checkout-speedup".to_string(), dir("checkout")],
+            TOLD => vec![format!("--changed-from={}", self.path("changed")), dir("tree")],
+            OVERLAY | LAID_OVER => vec![base, dir("overlay")],
+            _ => vec![dir("tree")],
+        };
+        let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+        Ok(self.commit(command, repo, branch, &sources))
+    }
+
+    /// Changes the next files in the tree, in the checkout and in the overlay.
+    fn edit(&mut self) -> Result<()> {
+        if self.dir.exists("overlay")? {
+            self.dir.remove_all("overlay")?;
+        }
+        self.dir.mkdir("overlay", 0o755)?;
+        let mut list = String::new();
+        for _ in 0..self.changed.min(self.files.len()) {
+            let path = format!("usr{}", self.files[self.used % self.files.len()]);
+            self.used += 1;
+            let tree = self.dir.open_dir("tree")?;
+            tree.open_append(&path)?.write_all(format!("{}\n", self.used).as_bytes())?;
+            list += &format!("{path}\n");
+        }
+        self.dir.write("changed", list.as_bytes(), 0o644)?;
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg("--parents").args(list.lines()).arg(self.path("overlay"));
+        copy.current_dir(self.place.join("tree"));
+        run(copy)?;
+        let root = self.dir.open_dir("tree")?.stat_self()?;
+        self.dir.open_dir("overlay")?.set_mode(root.mode)?;
+        // New inodes for old ones: writing through a hard link would change the object.
+        let mut copy = Command::new("cp");
+        copy.args(["-a", "--remove-destination", "--no-target-directory"]);
+        copy.args([self.path("overlay"), self.path("checkout")]);
+        run(copy)?;
+        Ok(())
+    }
+}
+
+fn repo_of(way: &str) -> &'static str {
+    if way.starts_with(INDEX) { "ours" } else { "theirs" }
+}
+
+fn full_task(mode: &str) -> String {
+    format!("full commit, {mode}")
+}
+
+fn changed_task(changed: usize) -> String {
+    format!("{} changed", number(changed as u64))
+}
+
+fn with(mut command: Command, args: &[&str]) -> Command {
+    command.args(args);
+    command
+}
+
+impl Row {
+    fn wall(&self) -> f64 {
+        median(self.samples.iter().map(|s| s.wall).collect())
+    }
+
+    fn cpu(&self) -> f64 {
+        median(self.samples.iter().map(|s| s.cpu).collect())
+    }
+}
+
+impl Results {
+    fn ratio(&self, task: &str, way: &str, beside: &str) -> Option<f64> {
+        let wall = |way: &str| {
+            let found = self.rows.iter().find(|row| row.task == task && row.way == way);
+            found.filter(|row| !row.samples.is_empty()).map(Row::wall)
+        };
+        Some(wall(beside)? / wall(way)?)
+    }
+
+    /// Everything in Markdown.
+    pub fn markdown(&self, changed: usize) -> String {
+        let mut table =
+            Table::new(2, &["task", "way", "wall", "CPU", "system calls", "runs", "less wall"]);
+        for row in self.rows.iter().filter(|row| !row.samples.is_empty()) {
+            let ratio = self.ratio(&row.task, row.way, PLAIN).filter(|_| row.way != PLAIN);
+            table.row(vec![
+                row.task.clone(),
+                row.way.to_string(),
+                time(row.wall()),
+                time(row.cpu()),
+                row.system_calls.map_or("-".to_string(), number),
+                row.samples.len().to_string(),
+                ratio.map_or("-".to_string(), |r| format!("{r:.1}x")),
+            ]);
+        }
+        format!(
+            "Tree: {} entries, {}; ostree {}; all ways gave the same tree.\nMedians; they took \
+             turns, each run a process of its own, after `sync`.\n\n{}\n{}",
+            number(self.entries),
+            bytes(self.bytes),
+            self.ostree,
+            table.markdown(),
+            self.promises(&changed_task(changed)),
+        )
+    }
+
+    fn promises(&self, task: &str) -> String {
+        let verdict = |kept: bool| if kept { "kept" } else { "MISSED" };
+        let mut text = String::new();
+        for mode in ["archive", "bare"] {
+            if let Some(ratio) = self.ratio(&full_task(mode), INDEX, PLAIN) {
+                let kept = verdict(ratio >= FULL_PROMISE);
+                text += &format!(
+                    "- full commit, {mode}: {ratio:.1}x, promised {FULL_PROMISE}x: {kept}\n"
+                );
+            }
+        }
+        for (way, beside, least) in PROMISES {
+            if let Some(ratio) = self.ratio(task, way, beside) {
+                let kept = verdict(ratio >= least);
+                text +=
+                    &format!("- {way} beside {beside}: {ratio:.1}x, promised {least}x: {kept}\n");
+            }
+        }
+        for row in self.rows.iter().filter(|row| [TOLD, OVERLAY].contains(&row.way)) {
+            if let Some(calls) = row.system_calls {
+                let kept = verdict(calls < CALLS);
+                text += &format!("- {}: {} system calls: {kept}\n", row.way, number(calls));
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,236 @@
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use trefoil_format::checksum::Checksum;
+use trefoil_format::name::EntryName;
+use trefoil_fsat::{Dir, DirEntry, FileKind, FsError};
+
+use super::import::{Import, ImportStats, named};
+use super::modifier::{CommitModifier, TreePath};
+use crate::deep::on_deep_stacks;
+use crate::mutable_tree::check_depth;
+use crate::{MutableTree, Repo, RepoError, Result, Transaction};
+
+/// Brings `tree`, made of the commit before, up to date with `dir` at the paths `changes` and
+/// looks at nothing else: the cost is that of the paths and the directories above them.
+///
+/// Paths are relative to `dir`; a leading `/` or `./` is allowed, and `/` or `.` is everything.
+/// What is there is imported, a directory with all beneath it; what is not there is removed
+/// from `tree`. Of the directories above a path only their own metadata is taken anew. One that
+/// is no directory any more is imported as what it is, or removed, and one that is not yet in
+/// `tree` gets only what was told.
+///
+/// The result is that of [`import_dir`](super::import_dir) into an empty tree if every path
+/// that differs was told (of a file with hard links, every name) and `modifier` is that of the
+/// commit before. Its lists of paths work, but what of them was not met tells nothing here:
+/// [`CommitModifier::unmatched_overrides`] and [`CommitModifier::unmatched_skips`] are not to
+/// be asked. After an error `tree` is not to be used.
+///
+/// # Errors
+/// [`RepoError::Refused`] for a path with empty components, `.` or `..` in it, and for
+/// `consume` and `whiteouts`, which want a whole directory.
+pub fn import_changes(
+    transaction: &Transaction<'_>,
+    dir: &Dir,
+    tree: &mut MutableTree,
+    changes: &[impl AsRef<str>],
+    modifier: &CommitModifier,
+) -> Result<ImportStats> {
+    if modifier.consume || modifier.whiteouts {
+        let text = "consume and whiteouts want whole directories, not paths that changed";
+        return Err(RepoError::Refused(text.to_string()));
+    }
+    let root = Paths::of(changes)?;
+    let told = Told { import: Import::new(transaction, modifier) };
+    on_deep_stacks(|| {
+        if root.whole {
+            *tree = MutableTree::new();
+            return told.import.directory(dir, tree, &TreePath::ROOT);
+        }
+        match root.children.is_empty() {
+            true => Ok(()),
+            false => told.directory(dir, &root, tree, &TreePath::ROOT),
+        }
+    })?;
+    Ok(told.import.stats())
+}
+
+/// Removes `paths` from `tree` (`--delete-from`), directories with all beneath them. They are
+/// written as for [`import_changes`], and their order does not matter.
+///
+/// # Errors
+/// [`RepoError::PathNotFound`] for a path that is not there; then nothing was removed.
+pub fn delete_paths(repo: &Repo, tree: &mut MutableTree, paths: &[impl AsRef<str>]) -> Result<()> {
+    let mut split = Vec::with_capacity(paths.len());
+    for path in paths {
+        let path = path.as_ref();
+        let names = components(path)?;
+        let missing = || RepoError::PathNotFound { path: path.to_string() };
+        let (last, above) = names.split_last().ok_or_else(|| {
+            RepoError::Refused(format!("Invalid path '{path}': the root cannot be removed"))
+        })?;
+        let parent = descend(repo, tree, above)?.ok_or_else(missing)?;
+        if parent.file(repo, last)?.is_none() && parent.dir(repo, last)?.is_none() {
+            return Err(missing());
+        }
+        split.push(names);
+    }
+    for names in split {
+        // The last name exists: `components` was not empty. Where its parent is gone, so is it.
+        if let Some((last, above)) = names.split_last()
+            && let Some(parent) = descend(repo, tree, above)?
+        {
+            parent.remove(repo, last)?;
+        }
+    }
+    Ok(())
+}
+
+fn descend<'t>(
+    repo: &Repo,
+    mut tree: &'t mut MutableTree,
+    names: &[EntryName],
+) -> Result<Option<&'t mut MutableTree>> {
+    for name in names {
+        match tree.dir(repo, name)? {
+            Some(dir) => tree = dir,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(tree))
+}
+
+/// Told paths as a tree: sorted, none twice, none below one that is told itself.
+#[derive(Debug, Default)]
+struct Paths {
+    /// Told itself: with all beneath it.
+    whole: bool,
+    children: BTreeMap<EntryName, Paths>,
+}
+
+impl Paths {
+    fn of(paths: &[impl AsRef<str>]) -> Result<Self> {
+        let mut root = Paths::default();
+        for path in paths {
+            root.insert(components(path.as_ref())?);
+        }
+        Ok(root)
+    }
+
+    fn insert(&mut self, names: Vec<EntryName>) {
+        let mut at = self;
+        for name in names {
+            if at.whole {
+                return;
+            }
+            at = at.children.entry(name).or_default();
+        }
+        at.whole = true;
+        at.children.clear();
+    }
+}
+
+/// The names in a path; none for the root.
+fn components(path: &str) -> Result<Vec<EntryName>> {
+    let relative = path.strip_prefix("./").or_else(|| path.strip_prefix('/')).unwrap_or(path);
+    if relative == "." || (relative.is_empty() && !path.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let what = || format!("Invalid path '{}'", path.escape_debug());
+    let mut names = Vec::new();
+    for name in relative.split('/') {
+        names.push(EntryName::new(name).map_err(|e| RepoError::format(what(), e))?);
+    }
+    check_depth(names.len() - 1).map_err(|e| RepoError::Refused(format!("{}: {e}", what())))?;
+    Ok(names)
+}
+
+/// What is on disk where something was told.
+enum Found {
+    File(Checksum),
+    Dir(MutableTree),
+}
+
+struct Told<'a> {
+    import: Import<'a>,
+}
+
+impl Told<'_> {
+    /// Brings a directory with told paths beneath it up to date.
+    fn directory(
+        &self,
+        dir: &Dir,
+        told: &Paths,
+        tree: &mut MutableTree,
+        path: &TreePath<'_>,
+    ) -> Result<()> {
+        if !self.import.metadata(dir, tree, path)? {
+            // Only the root: of others their parent was asked. It is left out with everything.
+            *tree = MutableTree::new();
+            return Ok(());
+        }
+        let repo = self.import.transaction.repo();
+        let mut work = Vec::with_capacity(told.children.len());
+        for (name, told) in &told.children {
+            work.push((name, told, tree.take(repo, name)?));
+        }
+        let look = |(name, told, old)| self.entry(dir, name, told, old, path);
+        let found = work.into_par_iter().map(look).collect::<Result<Vec<_>>>()?;
+        for (name, found) in told.children.keys().zip(found) {
+            match found {
+                None => {}
+                Some(Found::File(checksum)) => tree.replace_file(repo, name.clone(), checksum)?,
+                Some(Found::Dir(child)) => *tree.ensure_dir(repo, name)? = child,
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of one name; `old` is the directory that had it in the tree.
+    fn entry(
+        &self,
+        dir: &Dir,
+        name: &EntryName,
+        told: &Paths,
+        old: Option<MutableTree>,
+        parent: &TreePath<'_>,
+    ) -> Result<Option<Found>> {
+        let path = parent.child(name.as_str());
+        if !told.whole
+            && let Some(sub) = open_above(dir, name)?
+        {
+            if !self.import.enters(&path) {
+                return Ok(None);
+            }
+            let mut tree = old.unwrap_or_default();
+            self.directory(&sub, told, &mut tree, &path)?;
+            return Ok(Some(Found::Dir(tree)));
+        }
+        let Some(stat) = dir.stat_opt(name.as_str())? else { return Ok(None) };
+        let entry = named(
+            &DirEntry { name: name.as_str().into(), kind: stat.kind(), ino: stat.ino },
+            parent,
+        )?;
+        if entry.kind != FileKind::Directory {
+            let file = self.import.file(dir, &entry, parent)?;
+            return Ok(file.map(|(_, checksum)| Found::File(checksum)));
+        }
+        if !self.import.enters(&path) {
+            return Ok(None);
+        }
+        let mut tree = MutableTree::new();
+        self.import.directory(&dir.open_dir(name.as_str())?, &mut tree, &path)?;
+        Ok(Some(Found::Dir(tree)))
+    }
+}
+
+/// Opens a directory above told paths without asking first what it is. `None` where it is
+/// none, or may not be opened, which does not matter if it is left out: the caller looks.
+fn open_above(dir: &Dir, name: &EntryName) -> Result<Option<Dir>> {
+    let to_be_looked_at =
+        |e: &FsError| e.is_not_found() || e.is_not_directory() || e.is_permission();
+    match dir.open_dir(name.as_str()) {
+        Err(e) if to_be_looked_at(&e) => Ok(None),
+        opened => Ok(Some(opened?)),
+    }
+}
