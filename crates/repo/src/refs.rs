@@ -4,6 +4,7 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::name::{CollectionId, RefName, Refspec, RemoteName};
 use trefoil_fsat::{Dir, FileKind};
 
+use crate::replace::StagedFile;
 use crate::{Repo, RepoError, Result};
 
 /// A ref file holds a checksum and a newline; anything much longer is none.
@@ -155,11 +156,12 @@ impl Repo {
     /// Points a ref at a commit, or deletes it. One rename; durable where the repository
     /// syncs. Also sets the repository's modification time, as libostree.
     pub fn set_ref(&self, refspec: &Refspec, target: Option<&Checksum>) -> Result<()> {
-        let base = match &refspec.remote {
-            None => "refs/heads".to_string(),
-            Some(remote) => format!("refs/remotes/{remote}"),
-        };
-        self.write_ref(&base, refspec.name.as_str(), target, self.config().fsync)
+        self.write_ref(&plain_base(refspec), refspec.name.as_str(), target, self.config().fsync)
+    }
+
+    /// The first half of [`Repo::set_ref`]: writes the new file below `tmp`, not synced.
+    pub(crate) fn stage_ref(&self, refspec: &Refspec, target: &Checksum) -> Result<StagedFile> {
+        self.stage_ref_at(&plain_base(refspec), refspec.name.as_str(), target)
     }
 
     /// As [`Repo::set_ref`] for a local ref that is only a hint: not synced, since nothing is
@@ -212,13 +214,20 @@ impl Repo {
             }
             return Ok(());
         };
+        let staged = self.stage_ref_at(base, name, target)?;
+        if sync {
+            staged.sync()?;
+        }
+        staged.publish(self, sync)
+    }
+
+    fn stage_ref_at(&self, base: &str, name: &str, target: &Checksum) -> Result<StagedFile> {
         if Checksum::from_hex(name).is_ok() {
             return Err(RepoError::Refused(format!("Rev name '{name}' looks like a checksum")));
         }
         let (dir, file) = self.ref_dir(base, name)?;
         self.clear_empty_dir(&dir, &file, base, name)?;
-        let text = format!("{target}\n");
-        self.replace_file(&dir, &file, text.as_bytes(), sync)
+        self.stage_file(dir, file, format!("{target}\n").as_bytes())
     }
 
     /// Opens the directory a ref file lies in, made as needed, and gives the file name.
@@ -244,6 +253,14 @@ impl Repo {
         }
         dir.remove_all(file)?;
         Ok(())
+    }
+}
+
+/// Where a ref lies that belongs to no collection but this repository's.
+fn plain_base(refspec: &Refspec) -> String {
+    match &refspec.remote {
+        None => "refs/heads".to_string(),
+        Some(remote) => format!("refs/remotes/{remote}"),
     }
 }
 

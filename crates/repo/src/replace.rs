@@ -7,6 +7,34 @@ use crate::{Repo, Result};
 /// Makes names differ within a process; the process's number does between them.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
+/// The new content of a file, below `tmp` until it is published.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    temp: String,
+    file: File,
+    dir: Dir,
+    name: String,
+}
+
+impl StagedFile {
+    /// Makes the content durable.
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(self.file.sync()?)
+    }
+
+    /// Gives it its name in one step; makes the name durable if `sync`.
+    pub(crate) fn publish(self, repo: &Repo, sync: bool) -> Result<()> {
+        if let Err(e) = repo.dir().rename(&self.temp, &self.dir, &self.name) {
+            repo.dir().unlink_opt(&self.temp)?;
+            return Err(e.into());
+        }
+        if sync {
+            self.dir.sync()?;
+        }
+        Ok(())
+    }
+}
+
 impl Repo {
     /// Replaces the file `name` of `dir`, a directory of this repository, in one step, durably
     /// if `sync`.
@@ -21,21 +49,21 @@ impl Repo {
         bytes: &[u8],
         sync: bool,
     ) -> Result<()> {
+        let staged = self.stage_file(dir.try_clone()?, name.to_string(), bytes)?;
+        if sync {
+            staged.sync()?;
+        }
+        staged.publish(self, sync)
+    }
+
+    /// The first half of [`Repo::replace_file`]: nothing is synced yet.
+    pub(crate) fn stage_file(&self, dir: Dir, name: String, bytes: &[u8]) -> Result<StagedFile> {
         let (temp, file) = self.unique_temp()?;
-        let renamed = file.write_all(bytes).and_then(|()| {
-            if sync {
-                file.sync()?;
-            }
-            self.dir().rename(&temp, dir, name)
-        });
-        if let Err(e) = renamed {
+        if let Err(e) = file.write_all(bytes) {
             self.dir().unlink_opt(&temp)?;
             return Err(e.into());
         }
-        if sync {
-            dir.sync()?;
-        }
-        Ok(())
+        Ok(StagedFile { temp, file, dir, name })
     }
 
     /// As [`Repo::replace_file`] for a symbolic link.

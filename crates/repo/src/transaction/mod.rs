@@ -228,23 +228,44 @@ impl<'r> Transaction<'r> {
     pub fn commit(self) -> Result<TransactionStats> {
         let staged = std::mem::take(&mut *self.staged.lock().expect("no holder panics"));
         let fsync = self.repo.config().fsync;
-        if !staged.is_empty() {
+        let refs = std::mem::take(&mut *self.refs.lock().expect("no holder panics"));
+        if staged.is_empty() {
+            for (refspec, target) in &refs.plain {
+                self.repo.set_ref(refspec, target.as_ref())?;
+            }
+        } else {
             if fsync {
                 self.stage.dir().sync_fs()?;
             }
             self.publish(&staged)?;
-            if fsync {
-                self.repo.objects().sync_fs()?;
-            }
-        }
-        let refs = std::mem::take(&mut *self.refs.lock().expect("no holder panics"));
-        for (refspec, target) in &refs.plain {
-            self.repo.set_ref(refspec, target.as_ref())?;
+            self.publish_refs(&refs.plain, fsync)?;
         }
         for ((collection, name), target) in &refs.collections {
             self.repo.set_collection_ref(collection, name, target.as_ref())?;
         }
         Ok(self.stats())
+    }
+
+    /// Makes the names of the objects durable, and then moves the refs. The new files of the
+    /// refs are written before, so that the one sync is for them as well; unless one is deleted,
+    /// which may have to make way for another.
+    fn publish_refs(&self, refs: &BTreeMap<Refspec, Option<Checksum>>, fsync: bool) -> Result<()> {
+        let repo = self.repo;
+        let targets: Option<Vec<_>> =
+            refs.iter().map(|(r, target)| Some((r, (*target)?))).collect();
+        let stage = |(refspec, target): (&Refspec, Checksum)| repo.stage_ref(refspec, &target);
+        let new = targets.map(|t| t.into_iter().map(stage).collect::<Result<Vec<_>>>());
+        if fsync {
+            repo.objects().sync_fs()?;
+        }
+        let Some(new) = new.transpose()? else {
+            return refs.iter().try_for_each(|(r, target)| repo.set_ref(r, target.as_ref()));
+        };
+        if new.is_empty() {
+            return Ok(());
+        }
+        new.into_iter().try_for_each(|file| file.publish(repo, fsync))?;
+        repo.touch()
     }
 
     /// Renames the staged objects into place. Commits come last, so that a commit that can be
