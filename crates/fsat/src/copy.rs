@@ -18,13 +18,21 @@ pub enum CopyMethod {
 const STEP: usize = 1 << 30;
 
 impl File {
+    /// Gives this new, empty file the content that `source` has at this moment, by sharing its
+    /// blocks. False where the file systems cannot.
+    pub fn reflink_from(&self, source: &File) -> Result<bool> {
+        match self.run(Op::Copy, || rustix::fs::ioctl_ficlone(self, source)) {
+            Ok(()) => Ok(true),
+            Err(e) if falls_back(e.errno()) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Fills this new, empty file with the content of `source`, cheapest way first: reflink,
     /// copy inside the kernel, read and write.
     pub fn copy_from(&self, source: &File) -> Result<CopyMethod> {
-        match self.run(Op::Copy, || rustix::fs::ioctl_ficlone(self, source)) {
-            Ok(()) => return Ok(CopyMethod::Reflink),
-            Err(e) if falls_back(e.errno()) => {}
-            Err(e) => return Err(e),
+        if self.reflink_from(source)? {
+            return Ok(CopyMethod::Reflink);
         }
         let mut copied = 0u64;
         loop {

@@ -13,6 +13,8 @@ use super::stage::Stage;
 use crate::object::OSTREE_META;
 use crate::{RepoError, RepoMode, Result};
 
+/// From this size on, sharing the blocks of a file is worth a name that may have to go again.
+const CLONED: u64 = 256 << 10;
 /// Files up to this size are held in memory: hashed first, and written only if new.
 const IN_MEMORY: u64 = 16 << 20;
 const BUFFER: usize = 256 * 1024;
@@ -42,12 +44,50 @@ impl Transaction<'_> {
         match source {
             FileSource::Empty => self.write_bytes(header, &[]),
             FileSource::Bytes(bytes) => self.write_bytes(header, bytes),
-            FileSource::File(file) => match file.stat()?.size {
-                size if size < IN_MEMORY => self.write_small_file(header, file, size),
-                _ => self.write_large_file(header, file),
-            },
+            FileSource::File(file) => self.write_open_file(header, file),
             FileSource::Read(reader) => self.write_small(header, reader),
         }
+    }
+
+    fn write_open_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
+        let size = file.stat()?.size;
+        if size >= CLONED
+            && self.stores_plain_files()
+            && let Some(checksum) = self.write_clone(header, file)?
+        {
+            return Ok(checksum);
+        }
+        match size {
+            size if size < IN_MEMORY => self.write_small_file(header, file, size),
+            _ => self.write_large_file(header, file),
+        }
+    }
+
+    /// Whether the file of an object has the bytes of the content and no others.
+    fn stores_plain_files(&self) -> bool {
+        matches!(self.repo.mode(), RepoMode::Bare | RepoMode::BareUser | RepoMode::BareUserOnly)
+    }
+
+    /// Shares the blocks of the source where the file systems can, `None` where not. It is the
+    /// clone that is hashed: the source may change meanwhile. Nothing is taken from the budget,
+    /// since no new blocks are used.
+    fn write_clone(&self, header: &FileHeader, source: &File) -> Result<Option<Checksum>> {
+        if self.cannot_clone.load(Relaxed) {
+            return Ok(None);
+        }
+        let temp = self.stage.temp_name();
+        let file = self.stage.dir().create_file(&temp, 0o644)?;
+        if !file.reflink_from(source)? {
+            self.cannot_clone.store(true, Relaxed);
+            self.stage.dir().unlink(&temp)?;
+            return Ok(None);
+        }
+        let (checksum, size) = hash(header, &file)?;
+        self.check_mode(header, &checksum)?;
+        self.finish_bare(&file, header)?;
+        self.note_size(checksum, ObjectType::File, size);
+        self.adopt(&temp, checksum, size)?;
+        Ok(Some(checksum))
     }
 
     /// Reads a file of known size in two calls: one for the content, one that finds its end.
@@ -76,14 +116,7 @@ impl Transaction<'_> {
 
     /// A large file is likely to be there already: hashed first, it costs no writes then.
     fn write_large_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
-        let mut hasher = header.hasher();
-        let mut size = 0;
-        copy(header, &mut &*file, |bytes| {
-            hasher.update(bytes);
-            size += bytes.len() as u64;
-            Ok(())
-        })?;
-        let checksum = hasher.finish();
+        let (checksum, size) = hash(header, file)?;
         if self.has_object(&ObjectName::new(checksum, ObjectType::File))? {
             self.note_size(checksum, ObjectType::File, size);
             return Ok(checksum);
@@ -261,6 +294,18 @@ fn ostree_meta(header: &FileHeader) -> Vec<u8> {
         xattrs: header.xattrs.clone(),
     }
     .to_bytes()
+}
+
+/// The checksum of the object, and the size of its content in bytes.
+fn hash(header: &FileHeader, file: &File) -> Result<(Checksum, u64)> {
+    let mut hasher = header.hasher();
+    let mut size = 0;
+    copy(header, &mut &*file, |bytes| {
+        hasher.update(bytes);
+        size += bytes.len() as u64;
+        Ok(())
+    })?;
+    Ok((hasher.finish(), size))
 }
 
 fn copy(

@@ -14,7 +14,7 @@ mod stage;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use rayon::prelude::*;
 use trefoil_format::checksum::Checksum;
@@ -80,6 +80,8 @@ pub struct Transaction<'r> {
     refs: Mutex<QueuedRefs>,
     tally: Tally,
     sizes: Sizes,
+    /// Set once blocks could not be shared: the next file would fare no better.
+    cannot_clone: AtomicBool,
     // Last, so that it is let go after the staging directory is gone.
     _lock: RepoLock,
 }
@@ -99,6 +101,7 @@ impl Repo {
             refs: Mutex::default(),
             tally: Tally::default(),
             sizes: Sizes::default(),
+            cannot_clone: AtomicBool::new(false),
             _lock: lock,
         })
     }

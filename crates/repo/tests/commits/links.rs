@@ -1,11 +1,13 @@
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
-use trefoil_repo::RepoMode;
-use trefoil_repo::commit::{CommitModifier, DevInoCache};
+use trefoil_fsat::Fs;
+use trefoil_repo::commit::{CommitModifier, DevInoCache, import_dir};
+use trefoil_repo::{MutableTree, RepoMode};
 
 use crate::bench::{Bench, have_ostree, modes, ostree};
-use crate::sample::sample;
+use crate::sample::{mkdir, sample, write};
 
 /// Hard links of a checkout are recognised, and what the options change about them is written.
 #[test]
@@ -78,4 +80,42 @@ fn consume_empties_the_source() {
         assert_eq!(a.content_objects_written, b.content_objects_written);
         ostree(&bench.path("ours"), &["fsck", "-q"]);
     }
+}
+
+/// Guards: where the file system can share blocks, the content of a large file is not written
+/// again; and the commit is the same. `tests/filesystems` runs it on XFS and btrfs.
+#[test]
+fn large_files_share_their_blocks() {
+    if !have_ostree() {
+        return;
+    }
+    const SIZE: usize = 3 << 20;
+    for mode in modes() {
+        let bench = Bench::new(mode);
+        mkdir(&bench.path("tree"), "usr", 0o755);
+        write(&bench.path("tree"), "usr/large", &vec![b'l'; SIZE], 0o644);
+        write(&bench.path("tree"), "usr/small", b"small", 0o644);
+        bench.same(&["tree"], &[], &CommitModifier::default());
+        // The same content with another owner is another object.
+        let repo = bench.ours();
+        let dir = Fs::new().open_dir(bench.path("tree")).unwrap();
+        let modifier = CommitModifier { owner_uid: Some(77), ..Default::default() };
+        let transaction = repo.begin().unwrap();
+        let before = repo.dir().fs().counters();
+        import_dir(&transaction, &dir, &mut MutableTree::new(), &modifier).unwrap();
+        let written = repo.dir().fs().counters().since(&before).bytes_written;
+        let plain = mode != RepoMode::Archive && mode != RepoMode::BareUserOnly;
+        if plain && shares_blocks(&bench) {
+            assert!(written < 64 << 10, "{mode}: {written} bytes");
+        } else if plain {
+            assert!(written >= SIZE as u64, "{mode}: {written} bytes");
+        }
+    }
+}
+
+/// Whether the file system that the tests are on can, as coreutils see it.
+fn shares_blocks(bench: &Bench) -> bool {
+    let mut cp = Command::new("cp");
+    cp.arg("--reflink=always").arg(bench.path("tree/usr/large")).arg(bench.path("clone"));
+    cp.output().unwrap().status.success()
 }

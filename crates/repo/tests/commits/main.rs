@@ -4,9 +4,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests arrange trees by other means than the code")]
 
 mod bench;
+mod crash;
 mod generated;
 mod index;
 mod links;
+mod neighbours;
 mod options;
 mod random;
 mod refused;
