@@ -3,6 +3,7 @@
 
 mod admin;
 mod as_ostree;
+mod bad_sources;
 mod commit_told;
 mod demo;
 mod interleave;
