@@ -86,7 +86,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 
 /// The help of `ostree` lists what `ostree` has.
 fn without_own_verbs(command: clap::Command) -> clap::Command {
-    ["bench", "demo"].into_iter().fold(command, |c, verb| c.mut_subcommand(verb, |v| v.hide(true)))
+    let own = ["bench", "demo", "serve"];
+    own.into_iter().fold(command, |c, verb| c.mut_subcommand(verb, |v| v.hide(true)))
 }
 
 /// The last component of the name we were called by.

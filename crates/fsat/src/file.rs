@@ -86,6 +86,20 @@ impl File {
         }
     }
 
+    /// Reads some bytes at `offset`, wherever the read position is; 0 at the end and beyond it.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        loop {
+            match self.run(Op::Read, || rustix::io::pread(&self.fd, &mut *buffer, offset)) {
+                Err(e) if e.errno() == Some(Errno::INTR.raw_os_error()) => {}
+                Ok(n) => {
+                    self.fs.read(n as u64);
+                    return Ok(n);
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Up to `len` bytes from the read position on; fewer at the end of the file.
     pub fn read_up_to(&self, len: usize) -> Result<Vec<u8>> {
         let mut out = vec![0; len];

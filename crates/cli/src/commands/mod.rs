@@ -22,6 +22,7 @@ pub mod refs;
 pub mod remote;
 pub mod reset;
 pub mod rev_parse;
+pub mod serve;
 pub mod show;
 pub mod summary;
 
@@ -81,6 +82,8 @@ pub enum Verb {
     Bench(bench::BenchArgs),
     /// Commit, deploy and redeploy this machine's /usr in a throw-away sysroot
     Demo(demo::DemoArgs),
+    /// Serve the repository over HTTP
+    Serve(serve::ServeArgs),
 
     /// Copy the refs to a USB stick
     #[command(hide = true)]
@@ -129,6 +132,7 @@ impl Verb {
             Verb::Remote(args) => remote::run(args, cx),
             Verb::Reset(args) => reset::run(args, cx),
             Verb::RevParse(args) => rev_parse::run(args, cx),
+            Verb::Serve(args) => serve::run(args, cx),
             Verb::Show(args) => show::run(args, cx),
             Verb::Summary(args) => summary::run(args, cx),
             Verb::CreateUsb(_) => not_yet::run("create-usb"),

@@ -8,6 +8,7 @@ mod commit_told;
 mod demo;
 mod interleave;
 mod own_words;
+mod serve;
 mod site;
 mod sizes;
 mod support;
