@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 
-use trefoil_fsat::FsError;
+use trefoil_repo::RepoError;
+use trefoil_repo::pull::PullError;
+use trefoil_sysroot::SysrootError;
 
 /// Result of a verb.
 pub type Result<T> = std::result::Result<T, CliError>;
@@ -59,16 +62,42 @@ impl CliError {
 }
 
 fn library_hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let fs = chain(error).find_map(|e| e.downcast_ref::<FsError>())?;
-    if fs.is_no_space() {
-        Some("free some space, for example with 'prune', and run it again")
-    } else if fs.is_read_only() {
-        Some("remount the file system read-write and run it again")
-    } else if fs.is_permission() {
-        Some("run it as root, or on files you own")
-    } else {
-        None
+    if chain(error).filter_map(repo_error).any(is_damage) {
+        return Some(
+            "'fsck --delete' finds what is damaged or missing, and a pull fetches it again",
+        );
     }
+    // The wrappers of other libraries are transparent: what they wrap is no link of the chain,
+    // but the error of the operating system always is.
+    let system = chain(error).find_map(|e| e.downcast_ref::<std::io::Error>())?;
+    match system.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("free some space, for example with 'prune', and run it again")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            Some("remount the file system read-write and run it again")
+        }
+        ErrorKind::PermissionDenied => Some("run it as root, or on files you own"),
+        _ => None,
+    }
+}
+
+/// An error of the repository, behind a transparent wrapper or in a box too.
+fn repo_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a RepoError> {
+    let boxed = error.downcast_ref::<Box<SysrootError>>().map(Box::as_ref);
+    if let Some(SysrootError::Repo(inner)) = boxed.or_else(|| error.downcast_ref()) {
+        return Some(inner);
+    }
+    if let Some(PullError::Repo(inner)) = error.downcast_ref() {
+        return Some(inner);
+    }
+    error.downcast_ref()
+}
+
+/// Whether the repository lacks what it should hold.
+fn is_damage(error: &RepoError) -> bool {
+    use RepoError::{ChecksumMismatch, Corrupt, ObjectMissing};
+    matches!(error, ChecksumMismatch { .. } | Corrupt { .. } | ObjectMissing { .. })
 }
 
 /// An error and its causes in one line.

@@ -56,10 +56,13 @@ fn unreadable_sources_are_named() {
         fs::set_permissions(lab.path(path), mode).expect("root may");
     };
     close("tree/dir/file", 0o600);
-    assert_eq!(error_of(&commit()), "error: open tree/dir/file: Permission denied");
+    let said = error_of(&commit());
+    let hint = "hint: run it as root, or on files you own";
+    assert_eq!(said, format!("error: open tree/dir/file: Permission denied\n{hint}"));
     close("tree/dir/file", 0o644);
     close("tree/dir/sub", 0o700);
-    assert_eq!(error_of(&commit()), "error: open tree/dir/sub: Permission denied");
+    let said = error_of(&commit());
+    assert_eq!(said, format!("error: open tree/dir/sub: Permission denied\n{hint}"));
     assert!(!lab.trefoil(&["rev-parse", "main"]).ok);
     close("tree/dir/sub", 0o755);
     assert!(commit().status.success());
@@ -110,7 +113,7 @@ fn no_room_leaves_the_repository_whole() {
     assert!(trefoil(&unset).status.success());
     let no_room = error_of(&trefoil(&commit));
     assert!(no_room.contains("full/repo/tmp/staging-"), "{no_room}");
-    assert!(no_room.contains("No space left on device"), "{no_room}");
+    assert!(no_room.contains("No space left on device\nhint: free some space"), "{no_room}");
     assert_eq!(trefoil(&["rev-parse", "main"]).stdout, before);
     assert!(trefoil(&["fsck", "-q"]).status.success());
     fs::write(lab.path("tree/sub/large"), vec![b'l'; 1 << 20]).expect("it is ours");

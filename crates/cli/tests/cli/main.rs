@@ -4,6 +4,7 @@
 mod admin;
 mod as_ostree;
 mod bad_sources;
+mod bad_sysroots;
 mod commit_told;
 mod demo;
 mod interleave;

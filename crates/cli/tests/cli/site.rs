@@ -23,8 +23,12 @@ impl Site {
     /// One commit, pulled and not deployed. Ordinary users get repositories that they can
     /// deploy from.
     pub fn new() -> Site {
+        Site::new_in(TempDir::new().expect("a temporary directory can be made"))
+    }
+
+    /// The same in a directory that the caller has prepared.
+    pub fn new_in(dir: TempDir) -> Site {
         let mode = if is_root() { "bare" } else { "bare-user" };
-        let dir = TempDir::new().expect("a temporary directory can be made");
         let tree = OsTree::create(&dir.path().join("tree"));
         let site = Site { dir, tree };
         fs::create_dir(site.path("sysroot")).expect("the folder is ours");

@@ -81,8 +81,9 @@ impl Sysroot {
         self.cleanup(lock, builder, before).during(|| "Performing initial cleanup".into())?;
         account.end("cleanup");
 
-        let (tree, merged) =
-            self.make_tree(&plan, builder, account).during(|| "Deploying tree".to_string())?;
+        let made = self.make_tree(&plan, builder, account);
+        let made = made.inspect_err(|_| builder.abandon(self, &plan.stateroot));
+        let (tree, merged) = made.during(|| "Deploying tree".to_string())?;
 
         let list = self.next_deployments(&plan.parts);
         let layout = plan.parts.layout.clone();

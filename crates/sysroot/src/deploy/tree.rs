@@ -109,6 +109,10 @@ pub trait TreeBuilder {
     /// yet. `etc` is finished; nothing in the tree changes after this.
     fn place(&self, sysroot: &Sysroot, target: &TreeTarget<'_>, tree: &BuiltTree) -> Result<()>;
 
+    /// Told that a tree was begun and will not be placed. Half a tree is of no use, and room may
+    /// be what was missing. Best effort: nothing depends on it.
+    fn abandon(&self, _sysroot: &Sysroot, _stateroot: &str) {}
+
     /// Offers a tree that no boot entry names. True where it was taken, and is no longer
     /// below `deploy`; otherwise it will be deleted. Its immutable bit is off.
     fn retire(&self, sysroot: &Sysroot, tree: &Unlisted) -> Result<bool>;

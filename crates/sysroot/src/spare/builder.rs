@@ -257,6 +257,14 @@ impl TreeBuilder for SpareBuilder {
         }
     }
 
+    fn abandon(&self, sysroot: &Sysroot, stateroot: &str) {
+        self.building.borrow_mut().take();
+        if let Ok(Some(store)) = Store::open(sysroot, stateroot) {
+            // If it stays, the next run takes it away.
+            let _ = store.discard_work();
+        }
+    }
+
     fn place(&self, sysroot: &Sysroot, target: &TreeTarget<'_>, _: &BuiltTree) -> Result<()> {
         let store = Store::create(sysroot, target.stateroot)?;
         let deploy = deploy_dir(sysroot, target.stateroot)?;
