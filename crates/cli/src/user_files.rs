@@ -1,4 +1,4 @@
-//! Small files that the user names: lists, messages. Everything in a repository or a sysroot
+//! Files that the user names: lists, messages, archives. Everything in a repository or a sysroot
 //! goes through `trefoil-fsat`.
 #![expect(clippy::disallowed_methods, reason = "no fault needs to be injected here")]
 
@@ -21,6 +21,20 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes).context("reading standard input")?;
     Ok(bytes)
+}
+
+/// A file, pipe or the standard input (for `-`) to be read as a stream.
+pub fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    let file = fs::File::open(path).context(format!("opening {}", path.display()))?;
+    Ok(Box::new(file))
+}
+
+/// A file to be written as a stream; what was in it is gone.
+pub fn create(path: &Path) -> Result<fs::File> {
+    fs::File::create(path).context(format!("creating {}", path.display()))
 }
 
 /// Writes a file that must not be there yet, readable by its owner alone.

@@ -4,7 +4,7 @@
 const FOLLOWED: &str = "2026.4";
 
 /// Abilities that scripts ask for by libostree's word. Only what is really there is listed.
-const FEATURES: [&str; 2] = ["initial-var", "trefoil"];
+const FEATURES: [&str; 3] = ["libarchive", "initial-var", "trefoil"];
 
 /// The whole text, to be written in one go.
 pub fn text() -> String {

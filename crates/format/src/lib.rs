@@ -6,6 +6,7 @@
 
 pub mod checksum;
 pub mod commit;
+pub mod cpio;
 pub mod dirmeta;
 pub mod dirtree;
 pub mod error;
@@ -18,4 +19,5 @@ pub mod mode;
 pub mod name;
 pub mod object;
 pub mod sizes;
+pub mod tar;
 pub mod xattrs;

@@ -131,6 +131,35 @@ pub enum RepoError {
         /// The offending ones.
         bits: u32,
     },
+    /// An archive to be imported is not what it should be.
+    #[error("Damaged archive at byte {at}: {problem}")]
+    Archive {
+        /// Position in the unpacked archive.
+        at: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// An archive to be imported could not be read or unpacked.
+    #[error("Reading archive at byte {at}")]
+    ArchiveRead {
+        /// Position in the unpacked archive.
+        at: u64,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An object that is exported could not be read.
+    #[error("reading {name}")]
+    ExportRead {
+        /// The object.
+        name: ObjectName,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is exported could not be written.
+    #[error("writing the archive")]
+    ExportWrite(#[source] std::io::Error),
     /// A path that the tree does not have.
     #[error("No such file or directory: {path}")]
     PathNotFound {

@@ -6,6 +6,7 @@
 //!
 //! What this crate never does: know of deployments, print, read the environment or the clock.
 
+mod archive;
 mod bindings;
 pub mod checkout;
 pub mod commit;
@@ -13,6 +14,7 @@ pub mod config;
 mod deep;
 pub mod diff;
 mod error;
+pub mod export;
 pub mod fsck;
 mod local_file;
 mod lock;

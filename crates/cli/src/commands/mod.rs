@@ -9,6 +9,7 @@ pub mod commit;
 pub mod config;
 pub mod demo;
 pub mod diff;
+pub mod export;
 pub mod fsck;
 pub mod init;
 mod lab;
@@ -51,6 +52,8 @@ pub enum Verb {
     Config(config::ConfigArgs),
     /// Compare directory TARGETDIR against revision REV
     Diff(diff::DiffArgs),
+    /// Stream COMMIT to stdout in tar format
+    Export(export::ExportArgs),
     /// Check the repository for consistency
     Fsck(fsck::FsckArgs),
     /// Initialize a new empty repository
@@ -88,9 +91,6 @@ pub enum Verb {
     /// Copy the refs to a USB stick
     #[command(hide = true)]
     CreateUsb(NotYetArgs),
-    /// Stream COMMIT to stdout in tar format
-    #[command(hide = true)]
-    Export(NotYetArgs),
     /// Find remotes to serve the given refs
     #[command(hide = true)]
     FindRemotes(NotYetArgs),
@@ -121,6 +121,7 @@ impl Verb {
             Verb::Config(args) => config::run(args, cx),
             Verb::Demo(args) => demo::run(args, cx),
             Verb::Diff(args) => diff::run(args, cx),
+            Verb::Export(args) => export::run(args, cx),
             Verb::Fsck(args) => fsck::run(args, cx),
             Verb::Init(args) => init::run(args, cx),
             Verb::Log(args) => log::run(args, cx),
@@ -136,7 +137,6 @@ impl Verb {
             Verb::Show(args) => show::run(args, cx),
             Verb::Summary(args) => summary::run(args, cx),
             Verb::CreateUsb(_) => not_yet::run("create-usb"),
-            Verb::Export(_) => not_yet::run("export"),
             Verb::FindRemotes(_) => not_yet::run("find-remotes"),
             Verb::GpgSign(_) => not_yet::run("gpg-sign"),
             Verb::Sign(_) => not_yet::run("sign"),

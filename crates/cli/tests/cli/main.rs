@@ -13,3 +13,4 @@ mod serve;
 mod site;
 mod sizes;
 mod support;
+mod tar;

@@ -3,8 +3,8 @@
 //! The order of work, all within one [`Transaction`](crate::Transaction):
 //!
 //! 1. [`MutableTree::new`], or [`MutableTree::from_tree`] for `--base`;
-//! 2. for each `--tree`: [`import_dir`] or [`import_tree`], the last one wins; then
-//!    [`delete_paths`]. Or, over the tree of the commit before, [`import_changes`];
+//! 2. for each `--tree`: [`import_dir`], [`import_tree`] or [`import_archive`], the last one
+//!    wins; then [`delete_paths`]. Or, over the tree of the commit before, [`import_changes`];
 //! 3. [`CommitModifier::unmatched_overrides`] and [`CommitModifier::unmatched_skips`] must be
 //!    empty (libostree prints them as `Unmatched statoverride path: P` and
 //!    `Unmatched skip-list path: P` and fails with `Unmatched statoverride paths`);
@@ -29,6 +29,9 @@
 //!
 //! SELinux labelling is not supported: labels are imported as the attributes they are.
 
+mod archive;
+mod archive_path;
+mod archive_tree;
 mod devino;
 mod file;
 mod import;
@@ -39,6 +42,7 @@ mod told;
 mod whiteout;
 mod write;
 
+pub use archive::{ArchiveOptions, TranslatePath, import_archive};
 pub use devino::DevInoCache;
 pub use import::{ImportStats, import_dir};
 pub use index::{CommitIndex, Indexed};

@@ -7,7 +7,8 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::gvariant::Metadata;
 use trefoil_fsat::Fs;
 use trefoil_repo::commit::{
-    CommitModifier, CommitRequest, ImportStats, bind_refs, import_dir, import_tree, write_commit,
+    ArchiveOptions, CommitModifier, CommitRequest, ImportStats, bind_refs, import_archive,
+    import_dir, import_tree, write_commit,
 };
 use trefoil_repo::{MutableTree, Repo, RepoMode, Result, TransactionStats, TreeId};
 
@@ -87,7 +88,8 @@ impl Bench {
         args.extend(options);
         let trees: Vec<String> = sources
             .iter()
-            .map(|s| match s.strip_prefix("ref=") {
+            .map(|s| match s.split_once('=') {
+                Some(("tar", name)) => format!("--tree=tar={}", self.path(name).display()),
                 Some(_) => format!("--tree={s}"),
                 None => format!("--tree=dir={}", self.path(s).display()),
             })
@@ -97,6 +99,15 @@ impl Bench {
     }
 
     pub fn commit(&self, sources: &[&str], modifier: &CommitModifier) -> Result<Ours> {
+        self.commit_with(sources, modifier, &ArchiveOptions::default())
+    }
+
+    pub fn commit_with(
+        &self,
+        sources: &[&str],
+        modifier: &CommitModifier,
+        options: &ArchiveOptions<'_>,
+    ) -> Result<Ours> {
         let repo = self.ours();
         let transaction = repo.begin()?;
         let mut tree = MutableTree::new();
@@ -106,6 +117,9 @@ impl Bench {
                 let commit = repo.resolve_rev(rev)?;
                 let over = TreeId::of_commit(&repo.load_commit(&commit)?);
                 import_tree(&transaction, over, &mut tree, modifier)?;
+            } else if let Some(name) = source.strip_prefix("tar=") {
+                let mut file = fs::File::open(self.path(name)).unwrap();
+                imported = import_archive(&transaction, &mut file, &mut tree, modifier, options)?;
             } else {
                 let dir = Fs::new().open_dir(self.path(source)).unwrap();
                 imported = import_dir(&transaction, &dir, &mut tree, modifier)?;
@@ -133,7 +147,18 @@ impl Bench {
     /// Commits with both and requires equal checksums and a repository that `fsck` accepts.
     #[track_caller]
     pub fn same(&self, sources: &[&str], options: &[&str], modifier: &CommitModifier) -> Ours {
-        let ours = self.commit(sources, modifier).unwrap();
+        self.same_with(sources, options, modifier, &ArchiveOptions::default())
+    }
+
+    #[track_caller]
+    pub fn same_with(
+        &self,
+        sources: &[&str],
+        options: &[&str],
+        modifier: &CommitModifier,
+        archive: &ArchiveOptions<'_>,
+    ) -> Ours {
+        let ours = self.commit_with(sources, modifier, archive).unwrap();
         let theirs = self.theirs(sources, options);
         if ours.checksum.to_string() != theirs {
             let list = |name: &str| ostree(&self.path(name), &["ls", "-R", "-C", "-X", "main"]);

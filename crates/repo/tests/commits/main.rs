@@ -3,8 +3,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests arrange trees by other means than the code")]
 
+mod archive_hostile;
+mod archive_random;
+mod archive_tools;
+mod archives;
 mod bench;
 mod crash;
+mod export;
 mod generated;
 mod index;
 mod links;

@@ -9,13 +9,13 @@ use trefoil_repo::commit::CommitModifier;
 use crate::bench::{Bench, have_ostree};
 
 #[derive(Clone, Debug)]
-enum Node {
+pub enum Node {
     File(Vec<u8>, u32),
     Link(String),
     Dir(u32, Vec<(String, Node)>),
 }
 
-fn node() -> impl Strategy<Value = Node> {
+pub fn node() -> impl Strategy<Value = Node> {
     let leaf = prop_oneof![
         (proptest::collection::vec(any::<u8>(), 0..40), 0o400u32..=0o7777)
             .prop_map(|(content, mode)| Node::File(content, mode)),
@@ -27,7 +27,7 @@ fn node() -> impl Strategy<Value = Node> {
     })
 }
 
-fn build(path: &Path, node: &Node) {
+pub fn build(path: &Path, node: &Node) {
     match node {
         Node::File(content, mode) => {
             fs::write(path, content).unwrap();

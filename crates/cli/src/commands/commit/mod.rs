@@ -2,6 +2,7 @@
 
 mod message;
 mod metadata;
+mod tar;
 mod told;
 mod tree;
 

@@ -11,6 +11,7 @@ use trefoil_repo::commit::{
 };
 use trefoil_repo::{MutableTree, Repo, Transaction, TreeId};
 
+use super::tar::TarArgs;
 use super::told::ToldArgs;
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
@@ -23,7 +24,7 @@ pub struct TreeArgs {
     #[arg(long, value_name = "REV")]
     base: Option<String>,
     /// Overlay the given argument as a tree
-    #[arg(long, value_name = "dir=PATH or ref=COMMIT")]
+    #[arg(long, value_name = "dir=PATH or tar=TARFILE or ref=COMMIT")]
     tree: Vec<String>,
     /// Set file ownership user id
     #[arg(long, value_name = "UID")]
@@ -64,6 +65,8 @@ pub struct TreeArgs {
     no_index: bool,
     #[command(flatten)]
     told: ToldArgs,
+    #[command(flatten)]
+    tar: TarArgs,
     /// Generate size information along with commit metadata (in archive repositories)
     #[arg(long)]
     generate_sizes: bool,
@@ -73,10 +76,6 @@ pub struct TreeArgs {
     selinux_policy_from_base: bool,
     #[arg(long, hide = true)]
     selinux_labeling_epoch: Option<i64>,
-    #[arg(long, hide = true)]
-    tar_autocreate_parents: bool,
-    #[arg(long, hide = true)]
-    tar_pathname_filter: Option<String>,
 }
 
 impl TreeArgs {
@@ -92,9 +91,7 @@ impl TreeArgs {
         if self.selinux_policy.is_some() || self.selinux_policy_from_base {
             return Err(CliError::not_yet("SELinux labelling"));
         }
-        if self.tar_autocreate_parents || self.tar_pathname_filter.is_some() {
-            return Err(CliError::not_yet("'commit --tree=tar'"));
-        }
+        self.tar.check()?;
         self.tree.iter().try_for_each(|spec| parse(spec).map(drop))?;
         self.told_dir(path).map(drop)
     }
@@ -109,7 +106,7 @@ impl TreeArgs {
             [] => Ok(Some(path.unwrap_or(Path::new(".")))),
             [spec] => Ok(match parse(spec)? {
                 Source::Dir(path) => Some(path),
-                Source::Ref(_) => None,
+                Source::Tar(_) | Source::Ref(_) => None,
             }),
             _ => Ok(None),
         }
@@ -133,7 +130,7 @@ impl TreeArgs {
             [] => path,
             [spec] => match parse(spec)? {
                 Source::Dir(path) => Some(path),
-                Source::Ref(_) => None,
+                Source::Tar(_) | Source::Ref(_) => None,
             },
             _ => None,
         };
@@ -185,6 +182,7 @@ impl TreeArgs {
             self.begin_sizes(transaction);
             match parse(spec)? {
                 Source::Dir(path) => import_path(cx, transaction, path, &mut tree, &modifier)?,
+                Source::Tar(path) => self.tar.import(transaction, path, &mut tree, &modifier)?,
                 Source::Ref(rev) => {
                     let source = commit_tree(repo, rev)?;
                     import_tree(transaction, source, &mut tree, &modifier)?;
@@ -249,6 +247,7 @@ impl Imported {
 
 enum Source<'a> {
     Dir(&'a Path),
+    Tar(&'a Path),
     Ref(&'a str),
 }
 
@@ -256,7 +255,7 @@ fn parse(spec: &str) -> Result<Source<'_>> {
     match spec.split_once('=') {
         Some(("dir", path)) => Ok(Source::Dir(Path::new(path))),
         Some(("ref", rev)) => Ok(Source::Ref(rev)),
-        Some(("tar", _)) => Err(CliError::not_yet("'commit --tree=tar'")),
+        Some(("tar", path)) => Ok(Source::Tar(Path::new(path))),
         Some((kind, _)) => {
             Err(CliError::failed(format!("Invalid tree type specification '{kind}'")))
         }
