@@ -194,10 +194,10 @@ impl Reader<'_> {
 
     fn path(&self, bytes: &[u8]) -> Result<ArchivePath> {
         let path = ArchivePath::new(bytes)?;
-        match self.options.translate {
-            None => Ok(path),
-            Some(translate) => ArchivePath::new(translate(path.as_str())?.as_bytes()),
-        }
+        let Some(translate) = self.options.translate else { return Ok(path) };
+        // As in libostree a filter sees the slash that directories have at their end.
+        let slash = if bytes.ends_with(b"/") && !path.as_str().is_empty() { "/" } else { "" };
+        ArchivePath::new(translate(&format!("{path}{slash}", path = path.as_str()))?.as_bytes())
     }
 
     /// Reads small content, and writes what is larger at once.
