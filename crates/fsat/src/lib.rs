@@ -21,6 +21,7 @@ mod meta;
 mod ops;
 mod remove;
 mod space;
+pub mod watch;
 mod xattr;
 
 pub use copy::CopyMethod;
