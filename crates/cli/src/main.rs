@@ -16,6 +16,7 @@ mod size;
 mod ui;
 mod user_files;
 mod version;
+mod watching;
 
 fn main() -> std::process::ExitCode {
     app::run(std::env::args_os().collect())

@@ -46,6 +46,13 @@ impl Ui {
         self.line(text)
     }
 
+    /// Writes `view` to standard output as one line of JSON, at once: somebody reads along.
+    pub fn json_line(&self, view: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(view)?;
+        self.line(text)?;
+        self.flush()
+    }
+
     /// Writes a line for people to standard error, after what standard output holds so far.
     pub fn words(&self, text: impl Display) -> Result<()> {
         self.flush()?;

@@ -26,6 +26,7 @@ pub mod rev_parse;
 pub mod serve;
 pub mod show;
 pub mod summary;
+pub mod watch;
 
 use clap::Subcommand;
 
@@ -81,6 +82,8 @@ pub enum Verb {
     /// Manage summary metadata
     Summary(summary::SummaryArgs),
 
+    /// Commit a directory whenever it changes
+    Watch(watch::WatchArgs),
     /// Measure deploys beside those of ostree
     Bench(bench::BenchArgs),
     /// Commit, deploy and redeploy this machine's /usr in a throw-away sysroot
@@ -136,6 +139,7 @@ impl Verb {
             Verb::Serve(args) => serve::run(args, cx),
             Verb::Show(args) => show::run(args, cx),
             Verb::Summary(args) => summary::run(args, cx),
+            Verb::Watch(args) => watch::run(args, cx),
             Verb::CreateUsb(_) => not_yet::run("create-usb"),
             Verb::FindRemotes(_) => not_yet::run("find-remotes"),
             Verb::GpgSign(_) => not_yet::run("gpg-sign"),

@@ -11,11 +11,24 @@ pub struct Change {
     /// The name came, went or leads elsewhere, or a file was changed: all that is at and
     /// beneath the path is to be looked at. Without it, only the directory itself.
     pub beneath: bool,
-    /// Content or metadata of what has the name changed. If that is a file, it changed under
-    /// its other names as well, of which the kernel tells nothing.
+    /// Content or metadata of what has the name changed, or may have. If that is a file, it
+    /// changed under its other names as well, of which the kernel tells nothing. With `beneath`
+    /// and of a directory: so may everything in it have been.
     pub written: bool,
-    /// The name was new, and was seen to be the only one of its file.
-    pub only_name: bool,
+    /// The name came, and led to a file that has others.
+    pub linked: bool,
+    /// The name came, and was gone before anybody could look how many the file has.
+    pub unseen: bool,
+    /// The name went by a rename to another one in the tree, which is told as `written`.
+    pub moved_on: bool,
+}
+
+impl Change {
+    /// All that is at and beneath a path.
+    pub const NAME: Change =
+        Change { beneath: true, written: false, linked: false, unseen: false, moved_on: false };
+    /// The metadata of a directory.
+    pub const ITSELF: Change = Change { beneath: false, written: true, ..Change::NAME };
 }
 
 /// Why paths alone do not tell what changed: everything has to be looked at.
@@ -73,6 +86,11 @@ impl Changes {
         self.paths.iter().map(|(path, change)| (path.as_path(), *change))
     }
 
+    /// What happened at `path` itself.
+    pub fn get(&self, path: &Path) -> Option<Change> {
+        self.paths.get(path).copied()
+    }
+
     /// Adds what happened at `path`.
     pub fn tell(&mut self, path: PathBuf, change: Change) {
         if self.lost.is_some() {
@@ -81,7 +99,9 @@ impl Changes {
         let known = self.paths.entry(path).or_default();
         known.beneath |= change.beneath;
         known.written |= change.written;
-        known.only_name |= change.only_name;
+        known.linked |= change.linked;
+        known.unseen |= change.unseen;
+        known.moved_on |= change.moved_on;
         if self.paths.len() > LIMIT {
             self.lose(Lost::TooMany);
         }
@@ -111,14 +131,13 @@ mod tests {
     /// Guards that nothing is forgotten when changes meet, and that losing wins.
     #[test]
     fn changes_add_up() {
-        let name = Change { beneath: true, ..Change::default() };
-        let written = Change { written: true, ..Change::default() };
+        let (name, written) = (Change::NAME, Change::ITSELF);
         let (mut one, mut two) = (Changes::new(), Changes::new());
         one.tell("a".into(), name);
         two.tell("a".into(), written);
         two.tell("b".into(), written);
         one.merge(two);
-        let both = Change { beneath: true, written: true, only_name: false };
+        let both = Change { written: true, ..Change::NAME };
         let told: Vec<_> = one.paths().collect();
         assert_eq!(told, [(Path::new("a"), both), (Path::new("b"), written)]);
         let mut lost = Changes::new();

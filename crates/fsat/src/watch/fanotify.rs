@@ -1,12 +1,13 @@
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use fanotify_fid::consts::{
     FAN_ATTRIB, FAN_CLASS_NOTIF, FAN_CLOEXEC, FAN_CLOSE_WRITE, FAN_CREATE, FAN_DELETE,
-    FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_MODIFY, FAN_MOVED_FROM, FAN_MOVED_TO, FAN_NONBLOCK,
-    FAN_ONDIR, FAN_REPORT_DIR_FID, FAN_REPORT_NAME,
+    FAN_MARK_ADD, FAN_MARK_FILESYSTEM, FAN_MODIFY, FAN_NONBLOCK, FAN_ONDIR, FAN_RENAME,
+    FAN_REPORT_DIR_FID, FAN_REPORT_NAME,
 };
 use fanotify_fid::handle::{handle_from_fd, open_by_handle_at};
 use fanotify_fid::{FanotifyError, FidEvent};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 use super::{Change, Changes, Lost, Notifier};
 use crate::{Dir, FsError, Result};
 
-const NAMES: u64 = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO;
+const NAMES: u64 = FAN_CREATE | FAN_DELETE | FAN_RENAME;
 const WRITES: u64 = FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB;
 const BUFFER: usize = 64 * 1024;
 /// The table of mounts of any machine.
@@ -68,39 +69,68 @@ impl Fanotify {
         let root = real_path(self.root.fd())?;
         // Handles that lead somewhere now will do for all events that were read by now.
         let mut places = HashMap::new();
-        for event in events {
-            if event.is_overflow() {
-                changes.lose(Lost::Overflow);
-                continue;
-            }
-            let (Some(handle), Some(name)) = (event.dfid_name_handle(), event.dfid_name()) else {
-                changes.lose(Lost::Unnamed);
-                continue;
-            };
-            let place = places.entry(handle).or_insert_with(|| self.place(handle, &root));
+        let mut find = |handle: &[u8], name: &OsStr| -> Place {
+            let place =
+                places.entry(handle.to_vec()).or_insert_with(|| self.place(handle, &root)).clone();
             match place {
-                Place::Outside => {}
-                Place::Unknown => changes.lose(Lost::Unnamed),
-                Place::Inside(above) => self.note(event.mask(), above, name.as_bytes(), changes),
+                // Of a directory itself the kernel tells by this name.
+                Place::Inside(above) if name == "." => Place::Inside(above),
+                Place::Inside(above) => Place::Inside(above.join(name)),
+                other => other,
+            }
+        };
+        for event in events {
+            if let (Some(from), Some(to)) = (event.rename_source(), event.rename_target()) {
+                let from = find(from.handle(), from.name());
+                let to = find(to.handle(), to.name());
+                self.note_rename(event.mask(), from, to, changes);
+            } else if let (false, Some(handle), Some(name)) =
+                (event.is_overflow(), event.dfid_name_handle(), event.dfid_name())
+            {
+                match find(handle, name) {
+                    Place::Outside => {}
+                    Place::Unknown => changes.lose(Lost::Unnamed),
+                    Place::Inside(path) => self.note(event.mask(), path, name == ".", changes),
+                }
+            } else {
+                changes.lose(if event.is_overflow() { Lost::Overflow } else { Lost::Unnamed });
             }
         }
         Ok(())
     }
 
-    fn note(&self, what: u64, above: &Path, name: &[u8], changes: &mut Changes) {
-        let written = what & WRITES != 0;
-        if name == b"." {
-            // The directory itself.
-            return changes.tell(above.into(), Change { written, ..Change::default() });
+    fn note(&self, what: u64, path: PathBuf, itself: bool, changes: &mut Changes) {
+        let is_dir = what & FAN_ONDIR != 0;
+        if itself || (is_dir && what & NAMES == 0) {
+            return changes.tell(path, Change::ITSELF);
         }
-        let path = above.join(std::ffi::OsStr::from_bytes(name));
-        if what & FAN_ONDIR != 0 && what & NAMES == 0 {
-            return changes.tell(path, Change { written, ..Change::default() });
+        let mut change = Change { written: !is_dir && what & WRITES != 0, ..Change::NAME };
+        if !is_dir && what & FAN_CREATE != 0 {
+            change.look(&self.root, &path);
         }
-        let came = what & (FAN_CREATE | FAN_MOVED_TO) != 0;
-        let only_name =
-            came && self.root.stat_opt(&path).is_ok_and(|s| s.is_some_and(|s| s.nlink == 1));
-        changes.tell(path, Change { beneath: true, written, only_name });
+        changes.tell(path, change);
+    }
+
+    /// Both sides of a rename are told in one event, so that what was written to before can be
+    /// followed. One that was not in the tree is not followed.
+    fn note_rename(&self, what: u64, from: Place, to: Place, changes: &mut Changes) {
+        let is_dir = what & FAN_ONDIR != 0;
+        let within = matches!((&from, &to), (Place::Inside(_), Place::Inside(_)));
+        for (place, came) in [(from, false), (to, true)] {
+            match place {
+                Place::Outside => {}
+                Place::Unknown => changes.lose(Lost::Unnamed),
+                Place::Inside(path) => {
+                    let mut change = Change::NAME;
+                    if came && !is_dir {
+                        change.written = within;
+                        change.look(&self.root, &path);
+                    }
+                    change.moved_on = !came && within && !is_dir;
+                    changes.tell(path, change);
+                }
+            }
+        }
     }
 
     fn place(&self, handle: &[u8], root: &Path) -> Place {
@@ -112,7 +142,7 @@ impl Fanotify {
             Err(_) => return Place::Unknown,
         };
         let links = rustix::fs::fstat(&dir).map(|stat| stat.st_nlink);
-        let path = real_path(std::os::fd::AsFd::as_fd(&dir));
+        let path = real_path(dir.as_fd());
         match (links, path) {
             (Ok(0), _) => Place::Outside,
             (Ok(_), Ok(path)) => match path.strip_prefix(root) {
@@ -129,7 +159,7 @@ fn real_path(fd: BorrowedFd<'_>) -> Result<PathBuf> {
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let path = rustix::fs::readlink(&link, Vec::new());
     let path = path.map_err(|e| FsError::new("read link", link, e))?;
-    Ok(std::ffi::OsString::from_vec(path.into_bytes()).into())
+    Ok(OsString::from_vec(path.into_bytes()).into())
 }
 
 /// Whether something is mounted beneath `dir`.
@@ -156,7 +186,7 @@ fn unescaped(text: &[u8]) -> PathBuf {
             rest = after;
         }
     }
-    std::ffi::OsString::from_vec(bytes).into()
+    OsString::from_vec(bytes).into()
 }
 
 impl Notifier for Fanotify {

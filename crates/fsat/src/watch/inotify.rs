@@ -30,6 +30,8 @@ pub(super) struct Inotify {
     /// The directories that are watched, by the number of their watch.
     nodes: HashMap<i32, Node>,
     whole: bool,
+    /// The number of a rename and the name that went, until the name that came is read.
+    moving: Option<(u32, PathBuf)>,
     buffer: Vec<MaybeUninit<u8>>,
 }
 
@@ -44,6 +46,7 @@ struct Node {
 struct Event {
     wd: i32,
     what: ReadFlags,
+    cookie: u32,
     name: Option<OsString>,
 }
 
@@ -54,6 +57,7 @@ impl Inotify {
             root: dir.try_clone()?,
             nodes: HashMap::new(),
             whole: true,
+            moving: None,
             buffer: vec![MaybeUninit::uninit(); BUFFER],
         };
         started.watch_all()?;
@@ -178,6 +182,7 @@ impl Inotify {
                 Ok(event) => events.push(Event {
                     wd: event.wd(),
                     what: event.events(),
+                    cookie: event.cookie(),
                     name: event.file_name().map(|n| OsStr::from_bytes(n.to_bytes()).to_owned()),
                 }),
             }
@@ -189,7 +194,7 @@ impl Inotify {
 
     /// False where everything was begun anew, and what is left of the old events means nothing.
     fn note(&mut self, event: &Event, changes: &mut Changes) -> Result<bool> {
-        let Event { wd, what, name } = event;
+        let Event { wd, what, name, .. } = event;
         if what.contains(ReadFlags::QUEUE_OVERFLOW) {
             changes.lose(Lost::Overflow);
             self.restart()?;
@@ -206,30 +211,37 @@ impl Inotify {
         let Some(path) = self.path(*wd) else { return Ok(true) };
         let Some(name) = name else {
             if what.contains(ReadFlags::ATTRIB) {
-                changes.tell(path, Change { written: true, ..Change::default() });
+                changes.tell(path, Change::ITSELF);
             }
             return Ok(true);
         };
-        self.note_child(*wd, *what, path, name, changes)?;
+        self.note_child(event, path, name, changes)?;
         Ok(true)
     }
 
     fn note_child(
         &mut self,
-        wd: i32,
-        what: ReadFlags,
+        event: &Event,
         above: PathBuf,
         name: &OsStr,
         changes: &mut Changes,
     ) -> Result<()> {
+        let (wd, what) = (event.wd, event.what);
         let path = above.join(name);
         let came = what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
         if !what.contains(ReadFlags::ISDIR) {
             let written = ReadFlags::MODIFY | ReadFlags::CLOSE_WRITE | ReadFlags::ATTRIB;
-            let only_name =
-                came && self.root.stat_opt(&path).is_ok_and(|s| s.is_some_and(|s| s.nlink == 1));
-            let written = what.intersects(written);
-            changes.tell(path, Change { beneath: true, written, only_name });
+            let mut change = Change { written: what.intersects(written), ..Change::NAME };
+            if came {
+                change.look(&self.root, &path);
+            }
+            if what.contains(ReadFlags::MOVED_FROM) {
+                self.moving = Some((event.cookie, path.clone()));
+            } else if let Some((_, from)) = self.moving.take_if(|from| from.0 == event.cookie) {
+                change.written = true;
+                changes.tell(from, Change { moved_on: true, ..Change::NAME });
+            }
+            changes.tell(path, change);
             return Ok(());
         }
         if came {
@@ -240,10 +252,11 @@ impl Inotify {
             self.forget_child(wd, name);
         } else {
             // Its own watch tells the same, where it has one.
-            changes.tell(path, Change { written: true, ..Change::default() });
+            changes.tell(path, Change::ITSELF);
             return Ok(());
         }
-        changes.tell(path, Change { beneath: true, ..Change::default() });
+        // What happened in it before it was watched nobody knows.
+        changes.tell(path, Change { written: came, ..Change::NAME });
         Ok(())
     }
 }

@@ -83,6 +83,16 @@ pub struct Patience {
     pub idle: Option<Duration>,
 }
 
+impl Change {
+    /// Looks whether a name that came is the only one of its file.
+    fn look(&mut self, root: &Dir, path: &std::path::Path) {
+        match root.stat_opt(path) {
+            Ok(Some(stat)) => self.linked = !stat.is_dir() && stat.nlink > 1,
+            _ => self.unseen = true,
+        }
+    }
+}
+
 /// What came of waiting.
 #[derive(Debug)]
 pub enum Waited {

@@ -35,6 +35,7 @@ impl Import<'_> {
 
     fn symlink(&self, dir: &Dir, name: &str, path: &TreePath<'_>) -> Result<Option<Checksum>> {
         let stat = dir.stat(name)?;
+        self.note_link(&stat, path);
         let old = Attributes::of(&stat);
         let Some(new) = self.apply(path, old) else {
             self.discard(dir, name)?;
@@ -71,6 +72,7 @@ impl Import<'_> {
         if !stat.is_file() {
             return Err(RepoError::Refused(format!("Not a regular file or symlink: {path}")));
         }
+        self.note_link(&stat, path);
         let hit = self.known(&stat);
         let (old, recorded) = self.original(&stat, hit.as_ref())?;
         let Some(new) = self.apply(path, old) else {

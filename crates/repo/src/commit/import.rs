@@ -9,6 +9,7 @@ use trefoil_format::object::ObjectType;
 use trefoil_format::xattrs::Xattrs;
 use trefoil_fsat::{Dir, DirEntry, FileKind, Stat};
 
+use super::links::LinkNotes;
 use super::modifier::{Attributes, CommitModifier, TreePath};
 use crate::deep::on_deep_stacks;
 use crate::mutable_tree::check_depth;
@@ -32,6 +33,18 @@ pub struct ImportStats {
     pub adopted: u64,
     /// Names left out by the skip list.
     pub skipped: u64,
+}
+
+impl std::ops::AddAssign for ImportStats {
+    fn add_assign(&mut self, other: Self) {
+        self.dirs += other.dirs;
+        self.files += other.files;
+        self.symlinks += other.symlinks;
+        self.devino_hits += other.devino_hits;
+        self.index_hits += other.index_hits;
+        self.adopted += other.adopted;
+        self.skipped += other.skipped;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +82,8 @@ pub(super) struct Import<'a> {
     pub mode: RepoMode,
     pub drops_xattrs: bool,
     pub tally: Tally,
+    /// Where names of files that have several are noted, if somebody wants to know.
+    pub links: Option<&'a LinkNotes>,
 }
 
 /// An entry whose name was checked.
@@ -81,7 +96,13 @@ impl<'a> Import<'a> {
     pub(super) fn new(transaction: &'a Transaction<'a>, modifier: &'a CommitModifier) -> Self {
         let mode = transaction.repo().mode();
         let drops_xattrs = modifier.drops_xattrs(mode);
-        Import { transaction, modifier, mode, drops_xattrs, tally: Tally::default() }
+        let tally = Tally::default();
+        Import { transaction, modifier, mode, drops_xattrs, tally, links: None }
+    }
+
+    /// Notes the names of files that have several.
+    pub(super) fn noting(self, links: &'a LinkNotes) -> Self {
+        Import { links: Some(links), ..self }
     }
 }
 
@@ -196,6 +217,12 @@ impl Import<'_> {
         let Attributes { uid, gid, mode } = attributes;
         let bytes = DirMeta { uid, gid, mode, xattrs }.to_bytes();
         self.transaction.write_metadata(ObjectType::DirMeta, &bytes)
+    }
+
+    pub(super) fn note_link(&self, stat: &Stat, path: &TreePath<'_>) {
+        if let Some(links) = self.links.filter(|_| stat.nlink > 1) {
+            links.note(stat, path);
+        }
     }
 
     pub(super) fn note_index_hits(&self, files: u64) {

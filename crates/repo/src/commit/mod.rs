@@ -27,6 +27,11 @@
 //! [`MutableTree::from_tree`] that reads and writes only the directories on the way to what is
 //! entered. `examples/commit_tree.rs` of this crate is such a program in full.
 //!
+//! # Again and again
+//!
+//! A [`WatchedTree`] takes the place of steps 1 and 2 for a directory that is being watched:
+//! the first time everything is looked at, then what [`trefoil_fsat::watch`] noticed.
+//!
 //! SELinux labelling is not supported: labels are imported as the attributes they are.
 
 mod archive;
@@ -36,9 +41,11 @@ mod devino;
 mod file;
 mod import;
 mod index;
+mod links;
 mod modifier;
 mod overlay;
 mod told;
+mod watched;
 mod whiteout;
 mod write;
 
@@ -49,6 +56,7 @@ pub use index::{CommitIndex, Indexed};
 pub use modifier::{CommitModifier, SkipList, StatOverrides};
 pub use overlay::import_tree;
 pub use told::{delete_paths, import_changes};
+pub use watched::{Looked, Watched, WatchedTree};
 pub use write::{CommitRequest, bind_refs, is_unchanged, keep_metadata, write_commit};
 
 #[cfg(doc)]

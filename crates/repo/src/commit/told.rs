@@ -40,16 +40,26 @@ pub fn import_changes(
         let text = "consume and whiteouts want whole directories, not paths that changed";
         return Err(RepoError::Refused(text.to_string()));
     }
-    let root = Paths::of(changes)?;
-    let told = Told { import: Import::new(transaction, modifier) };
+    let root = ToldPaths::of(changes)?;
+    import_told(Import::new(transaction, modifier), dir, tree, &root)
+}
+
+/// What [`import_changes`] does, with an import of the caller's.
+pub(super) fn import_told(
+    import: Import<'_>,
+    dir: &Dir,
+    tree: &mut MutableTree,
+    root: &ToldPaths,
+) -> Result<ImportStats> {
+    let told = Told { import };
     on_deep_stacks(|| {
         if root.whole {
             *tree = MutableTree::new();
             return told.import.directory(dir, tree, &TreePath::ROOT);
         }
-        match root.children.is_empty() {
+        match root.is_empty() {
             true => Ok(()),
-            false => told.directory(dir, &root, tree, &TreePath::ROOT),
+            false => told.directory(dir, root, tree, &TreePath::ROOT),
         }
     })?;
     Ok(told.import.stats())
@@ -102,31 +112,56 @@ fn descend<'t>(
 
 /// Told paths as a tree: sorted, none twice, none below one that is told itself.
 #[derive(Debug, Default)]
-struct Paths {
+pub(super) struct ToldPaths {
     /// Told itself: with all beneath it.
     whole: bool,
-    children: BTreeMap<EntryName, Paths>,
+    /// The metadata of the directory itself was told.
+    itself: bool,
+    children: BTreeMap<EntryName, ToldPaths>,
 }
 
-impl Paths {
+impl ToldPaths {
     fn of(paths: &[impl AsRef<str>]) -> Result<Self> {
-        let mut root = Paths::default();
+        let mut root = ToldPaths::default();
         for path in paths {
-            root.insert(components(path.as_ref())?);
+            root.tell(path.as_ref())?;
         }
         Ok(root)
     }
 
-    fn insert(&mut self, names: Vec<EntryName>) {
+    /// Whether nothing was told.
+    pub fn is_empty(&self) -> bool {
+        !self.whole && !self.itself && self.children.is_empty()
+    }
+
+    /// Adds a path, with all beneath it.
+    pub fn tell(&mut self, path: &str) -> Result<()> {
+        if let Some(at) = self.insert(components(path)?) {
+            at.whole = true;
+            at.children.clear();
+        }
+        Ok(())
+    }
+
+    /// Adds a directory without what is beneath it. One that is none any more is taken as what
+    /// it is.
+    pub fn tell_itself(&mut self, path: &str) -> Result<()> {
+        if let Some(at) = self.insert(components(path)?) {
+            at.itself = true;
+        }
+        Ok(())
+    }
+
+    /// The place of a path; `None` where it is covered already.
+    fn insert(&mut self, names: Vec<EntryName>) -> Option<&mut ToldPaths> {
         let mut at = self;
         for name in names {
             if at.whole {
-                return;
+                return None;
             }
             at = at.children.entry(name).or_default();
         }
-        at.whole = true;
-        at.children.clear();
+        Some(at)
     }
 }
 
@@ -160,7 +195,7 @@ impl Told<'_> {
     fn directory(
         &self,
         dir: &Dir,
-        told: &Paths,
+        told: &ToldPaths,
         tree: &mut MutableTree,
         path: &TreePath<'_>,
     ) -> Result<()> {
@@ -191,7 +226,7 @@ impl Told<'_> {
         &self,
         dir: &Dir,
         name: &EntryName,
-        told: &Paths,
+        told: &ToldPaths,
         old: Option<MutableTree>,
         parent: &TreePath<'_>,
     ) -> Result<Option<Found>> {

@@ -21,3 +21,4 @@ mod sample;
 mod told;
 mod told_random;
 mod trees;
+mod watched;

@@ -13,10 +13,10 @@ use crate::sample::set_xattr;
 use crate::told::{full, told};
 
 /// Numbers that are the same in every run (xorshift64).
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -30,9 +30,9 @@ impl Dice {
 }
 
 /// A directory that is edited, and what there is to tell of it.
-struct Edited {
-    root: PathBuf,
-    dice: Dice,
+pub struct Edited {
+    pub root: PathBuf,
+    pub dice: Dice,
     told: BTreeSet<String>,
 }
 
@@ -63,6 +63,19 @@ fn remove(path: &Path) {
 }
 
 impl Edited {
+    /// A new tree in which nothing was told yet.
+    pub fn new(root: PathBuf, seed: u64) -> Edited {
+        // Small seeds have few bits for the first rolls.
+        let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut edited = Edited { root, dice, told: BTreeSet::new() };
+        fs::create_dir(&edited.root).unwrap();
+        for i in 0..6 {
+            edited.make(&edited.root.join(format!("n{i}")), 0);
+        }
+        edited.told.clear();
+        edited
+    }
+
     fn tell(&mut self, path: &Path) {
         self.told.insert(path.strip_prefix(&self.root).unwrap().to_str().unwrap().to_string());
     }
@@ -94,7 +107,7 @@ impl Edited {
         }
     }
 
-    fn make(&mut self, path: &Path, depth: u64) {
+    pub fn make(&mut self, path: &Path, depth: u64) {
         match self.dice.roll(if depth < 3 { 5 } else { 4 }) {
             0 => symlink(format!("t{}", self.dice.roll(9)), path).unwrap(),
             4 => {
@@ -107,7 +120,7 @@ impl Edited {
         }
     }
 
-    fn edit(&mut self) {
+    pub fn edit(&mut self) {
         let all: Vec<PathBuf> = walk(&self.root).into_iter().skip(1).collect();
         let files: Vec<PathBuf> =
             all.iter().filter(|p| fs::symlink_metadata(p).unwrap().is_file()).cloned().collect();
@@ -199,15 +212,7 @@ impl Edited {
 
 fn run(mode: RepoMode, seed: u64, rounds: u64, with_ostree: bool) {
     let bench = Bench::new(mode);
-    let root = bench.path("tree");
-    // Small seeds have few bits for the first rolls.
-    let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut edited = Edited { root: root.clone(), dice, told: BTreeSet::new() };
-    fs::create_dir(&root).unwrap();
-    for i in 0..6 {
-        edited.make(&root.join(format!("n{i}")), 0);
-    }
-    edited.told.clear();
+    let mut edited = Edited::new(bench.path("tree"), seed);
     bench.commit(&["tree"], &CommitModifier::default()).unwrap();
     for round in 0..rounds {
         for _ in 0..=edited.dice.roll(6) {

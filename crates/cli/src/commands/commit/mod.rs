@@ -1,7 +1,8 @@
 //! `commit`: records directories as a new commit.
 
+pub mod attributes;
 mod message;
-mod metadata;
+pub mod metadata;
 mod tar;
 mod told;
 mod tree;

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use clap::Args;
 use trefoil_format::checksum::Checksum;
 use trefoil_repo::commit::{
-    CommitIndex, CommitModifier, DevInoCache, Indexed, SkipList, StatOverrides, import_dir,
-    import_tree,
+    CommitIndex, CommitModifier, DevInoCache, Indexed, import_dir, import_tree,
 };
 use trefoil_repo::{MutableTree, Repo, Transaction, TreeId};
 
+use super::attributes::{AttributeArgs, report_unmatched};
 use super::tar::TarArgs;
 use super::told::ToldArgs;
 use crate::context::Context;
+use crate::dates;
 use crate::error::{CliError, Context as _, Result};
-use crate::{dates, user_files};
 
 /// What goes into the tree, and how it is changed on the way.
 #[derive(Args, Debug)]
@@ -26,33 +26,14 @@ pub struct TreeArgs {
     /// Overlay the given argument as a tree
     #[arg(long, value_name = "dir=PATH or tar=TARFILE or ref=COMMIT")]
     tree: Vec<String>,
-    /// Set file ownership user id
-    #[arg(long, value_name = "UID")]
-    owner_uid: Option<i64>,
-    /// Set file ownership group id
-    #[arg(long, value_name = "GID")]
-    owner_gid: Option<i64>,
-    /// Canonicalize permissions in the same way bare-user does for hardlinked files
-    #[arg(long)]
-    canonical_permissions: bool,
-    /// Ensure executable files are not writable
-    #[arg(long)]
-    mode_ro_executables: bool,
-    /// Do not import extended attributes
-    #[arg(long)]
-    no_xattrs: bool,
+    #[command(flatten)]
+    attributes: AttributeArgs,
     /// Optimize for commits of trees composed of hardlinks into the repository
     #[arg(long)]
     link_checkout_speedup: bool,
     /// Assume hardlinked objects are unmodified.  Implies --link-checkout-speedup
     #[arg(short = 'I', long)]
     devino_canonical: bool,
-    /// File containing list of modifications to make to permissions
-    #[arg(long, value_name = "PATH")]
-    statoverride: Option<PathBuf>,
-    /// File containing list of files to skip
-    #[arg(long, value_name = "PATH")]
-    skip_list: Option<PathBuf>,
     /// Consume (delete) content after commit (for local directories)
     #[arg(long)]
     consume: bool,
@@ -81,13 +62,7 @@ pub struct TreeArgs {
 impl TreeArgs {
     /// Refuses what makes no sense or is not there yet, before anything is touched.
     pub fn check(&self, path: Option<&Path>) -> Result<()> {
-        for (id, option) in [(self.owner_uid, "uid"), (self.owner_gid, "gid")] {
-            if self.canonical_permissions && id.is_some_and(|id| id > 0) {
-                return Err(CliError::failed(format!(
-                    "Cannot specify both --canonical-permissions and non-zero --owner-{option}"
-                )));
-            }
-        }
+        self.attributes.check()?;
         if self.selinux_policy.is_some() || self.selinux_policy_from_base {
             return Err(CliError::not_yet("SELinux labelling"));
         }
@@ -206,23 +181,11 @@ impl TreeArgs {
             false => None,
         };
         Ok(CommitModifier {
-            owner_uid: id(self.owner_uid)?,
-            owner_gid: id(self.owner_gid)?,
-            skip_xattrs: self.no_xattrs,
-            canonical_permissions: self.canonical_permissions,
-            mode_ro_executables: self.mode_ro_executables,
             consume: self.consume,
             whiteouts: self.told.whiteouts,
             devino,
             devino_canonical: self.devino_canonical,
-            stat_overrides: match &self.statoverride {
-                Some(path) => StatOverrides::parse(&user_files::read(path)?)?,
-                None => StatOverrides::default(),
-            },
-            skip_list: match &self.skip_list {
-                Some(path) => SkipList::parse(&user_files::read(path)?),
-                None => SkipList::default(),
-            },
+            ..self.attributes.modifier()?
         })
     }
 }
@@ -263,16 +226,6 @@ fn parse(spec: &str) -> Result<Source<'_>> {
     }
 }
 
-/// Negative numbers mean that the owner stays.
-fn id(id: Option<i64>) -> Result<Option<u32>> {
-    match id {
-        None | Some(..0) => Ok(None),
-        Some(id) => u32::try_from(id)
-            .map(Some)
-            .map_err(|_| CliError::failed(format!("Owner {id} is out of range"))),
-    }
-}
-
 fn commit_tree(repo: &Repo, rev: &str) -> Result<TreeId> {
     Ok(TreeId::of_commit(&repo.load_commit(&repo.resolve_rev(rev)?)?))
 }
@@ -306,22 +259,4 @@ fn import_path(
         std::fs::remove_dir(path).context(format!("removing {}", path.display()))?;
     }
     Ok(())
-}
-
-fn report_unmatched(cx: &Context, modifier: &CommitModifier) -> Result<()> {
-    let overrides = modifier.unmatched_overrides();
-    for path in &overrides {
-        cx.ui.words(format_args!("Unmatched statoverride path: {path}"))?;
-    }
-    if !overrides.is_empty() {
-        return Err(CliError::failed("Unmatched statoverride paths"));
-    }
-    let skips = modifier.unmatched_skips();
-    for path in &skips {
-        cx.ui.words(format_args!("Unmatched skip-list path: {path}"))?;
-    }
-    match skips.is_empty() {
-        true => Ok(()),
-        false => Err(CliError::failed("Unmatched skip-list paths")),
-    }
 }

@@ -99,6 +99,12 @@ impl CommitIndex {
         dir: &Dir,
         modifier: &CommitModifier,
     ) -> Result<Indexed> {
+        self.import_by(Import::new(transaction, modifier), dir)
+    }
+
+    /// What [`CommitIndex::import`] does, with an import of the caller's.
+    pub(super) fn import_by(&self, import: Import<'_>, dir: &Dir) -> Result<Indexed> {
+        let modifier = import.modifier;
         if modifier.consume || modifier.whiteouts {
             return Err(RepoError::Refused(
                 "a tree that is consumed, or laid over another, has no index".to_string(),
@@ -106,10 +112,10 @@ impl CommitIndex {
         }
         let root = self.root();
         let complete = match root {
-            Some(old) => is_complete(transaction.repo(), &old.id)?,
+            Some(old) => is_complete(import.transaction.repo(), &old.id)?,
             None => false,
         };
-        let walk = Walk { import: Import::new(transaction, modifier), now: self.now, complete };
+        let walk = Walk { import, now: self.now, complete };
         let walked = on_deep_stacks(|| walk.directory(dir, root, &TreePath::ROOT))?;
         let Some(Walked { id, record }) = walked else {
             return Err(RepoError::Refused("Can't commit an empty tree".to_string()));

@@ -83,7 +83,7 @@ impl Walk<'_> {
     ) -> Result<Option<Walked<'i>>> {
         let (Some(files), Some(dirs)) = (old.files(), old.dirs()) else { return Ok(None) };
         let (same_files, walked) = rayon::join(
-            || self.all_same(dir, &files),
+            || self.all_same(dir, &files, path),
             || {
                 let enter = |(name, old): &(&'i str, OldDir<'i>)| {
                     let sub = dir.open_dir(name)?;
@@ -169,11 +169,14 @@ impl Walk<'_> {
     }
 
     /// Whether every file is as the index has it.
-    fn all_same(&self, dir: &Dir, files: &[OldFile<'_>]) -> Result<bool> {
+    fn all_same(&self, dir: &Dir, files: &[OldFile<'_>], path: &TreePath<'_>) -> Result<bool> {
         let same = |file: &OldFile<'_>| -> Result<bool> {
-            Ok(file.identity.is_settled()
-                && dir.stat_opt(file.name)?.is_some_and(|s| Identity::of(&s) == file.identity)
-                && self.has(file.checksum, ObjectType::File)?)
+            if !file.identity.is_settled() {
+                return Ok(false);
+            }
+            let Some(stat) = dir.stat_opt(file.name)? else { return Ok(false) };
+            self.import.note_link(&stat, &path.child(file.name));
+            Ok(Identity::of(&stat) == file.identity && self.has(file.checksum, ObjectType::File)?)
         };
         let all = match files.len() {
             ..SPREAD => files.iter().map(same).try_fold(true, |all, same| Ok(all && same?)),
@@ -235,6 +238,7 @@ impl Walk<'_> {
             && self.has(old.checksum, ObjectType::File)?
         {
             let path = parent.child(file.name.as_str());
+            self.import.note_link(stat, &path);
             if self.import.apply(&path, Attributes::of(stat)).is_none() {
                 return Ok(None);
             }

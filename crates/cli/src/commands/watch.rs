@@ -1,0 +1,227 @@
+//! `watch`: commits a directory whenever it changes.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use trefoil_format::name::Refspec;
+use trefoil_fsat::watch::Backend;
+
+use super::commit::attributes::AttributeArgs;
+use super::commit::metadata::MetadataArgs;
+use crate::context::Context;
+use crate::error::{CliError, Context as _, Result};
+use crate::keyvalue;
+use crate::watching::{Round, Setup, Signals, Step, Watching};
+
+/// Arguments of `watch`.
+#[derive(Args, Debug)]
+pub struct WatchArgs {
+    /// Directory to watch
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Branch to commit to
+    #[arg(short, long = "ref", visible_alias = "branch", value_name = "REF")]
+    branch: Option<String>,
+    /// One line subject of every commit
+    #[arg(short, long, value_name = "SUBJECT", default_value = "")]
+    subject: String,
+    /// Full description of every commit
+    #[arg(short = 'm', long, value_name = "BODY", default_value = "")]
+    body: String,
+    /// Commit after nothing changed for MS milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 200)]
+    settle: u64,
+    /// Commit a tree that does not rest MS milliseconds after the first change
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
+    max_wait: u64,
+    /// Run CMD with the shell after each commit, with TREFOIL_COMMIT and TREFOIL_REF set; its
+    /// output goes to standard error
+    #[arg(long, value_name = "CMD")]
+    exec: Option<String>,
+    /// Commit once the tree has come to rest, and end
+    #[arg(long)]
+    once: bool,
+    /// How changes are noticed: fanotify (root only), inotify, or auto for the first that works
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    backend: BackendName,
+    /// Print a line of JSON for each commit
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    attributes: AttributeArgs,
+    #[command(flatten)]
+    metadata: MetadataArgs,
+    /// Specify how to invoke fsync()
+    #[arg(long, value_name = "POLICY", value_parser = keyvalue::boolean)]
+    fsync: Option<bool>,
+}
+
+/// The words of `--backend`.
+#[derive(Copy, Clone, Debug, ValueEnum)]
+enum BackendName {
+    Auto,
+    Fanotify,
+    Inotify,
+}
+
+impl From<BackendName> for Backend {
+    fn from(name: BackendName) -> Self {
+        match name {
+            BackendName::Auto => Backend::Auto,
+            BackendName::Fanotify => Backend::Fanotify,
+            BackendName::Inotify => Backend::Inotify,
+        }
+    }
+}
+
+/// Runs `watch`.
+pub fn run(args: WatchArgs, cx: &Context) -> Result<()> {
+    let Some(path) = args.dir else {
+        return Err(CliError::usage("A directory to watch must be specified"));
+    };
+    let Some(branch) = args.branch else {
+        return Err(CliError::usage("A branch must be specified with --ref"));
+    };
+    branch.parse::<Refspec>()?;
+    args.attributes.check()?;
+    let signals = Signals::hold()?;
+    let mut repo = cx.open_repo()?;
+    if args.fsync == Some(false) {
+        repo.set_fsync(false);
+    }
+    let setup = Setup {
+        path: path.clone(),
+        branch: branch.clone(),
+        subject: args.subject,
+        body: args.body,
+        metadata: args.metadata,
+        modifier: args.attributes.modifier()?,
+        backend: args.backend.into(),
+        quiet: Duration::from_millis(args.settle),
+        at_most: Duration::from_millis(args.max_wait),
+    };
+    let idle = args.once.then_some(setup.quiet);
+    let mut watching = Watching::start(cx, repo, setup)?;
+    signals.stop(watching.stopper());
+    if !args.once {
+        let (path, backend) = (path.display(), watching.backend());
+        cx.ui.words(format_args!("watching {path} by {backend}, committing to {branch}"))?;
+    }
+    let printer = Printer { cx, branch, json: args.json, exec: args.exec };
+    let mut commits = 0_u64;
+    let mut first = true;
+    loop {
+        match watching.next(idle)? {
+            Step::Committed(round) => {
+                commits += 1;
+                printer.committed(&round)?;
+            }
+            Step::Unchanged(commit) if first && !args.once => {
+                cx.ui.words(format_args!("{} is up to date at {commit}", printer.branch))?;
+            }
+            Step::Unchanged(_) => {}
+            Step::Failed(error) if args.once => return Err(error),
+            Step::Failed(error) => {
+                cx.ui.words(format_args!("not committed: {error}; trying again"))?;
+            }
+            Step::Idle if args.once => return Ok(()),
+            Step::Idle => {}
+            Step::Stopped => break,
+        }
+        first = false;
+    }
+    cx.ui.words(match commits {
+        1 => "ended after 1 commit".to_string(),
+        n => format!("ended after {n} commits"),
+    })
+}
+
+/// One line of `--json`.
+#[derive(Debug, Serialize)]
+struct RoundReport<'a> {
+    commit: String,
+    parent: Option<String>,
+    #[serde(rename = "ref")]
+    branch: &'a str,
+    changed: u64,
+    added: u64,
+    modified: u64,
+    removed: u64,
+    /// Why everything was looked at.
+    walked: Option<&'a str>,
+    settled_ms: u64,
+    ms: u64,
+}
+
+struct Printer<'a> {
+    cx: &'a Context,
+    branch: String,
+    json: bool,
+    exec: Option<String>,
+}
+
+impl Printer<'_> {
+    fn committed(&self, round: &Round) -> Result<()> {
+        let ui = &self.cx.ui;
+        if let Some(why) = round.looked.words() {
+            ui.words(format_args!("looked at everything: {why}"))?;
+        }
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let difference = &round.difference;
+        let report = RoundReport {
+            commit: round.commit.to_hex(),
+            parent: round.parent.map(|parent| parent.to_hex()),
+            branch: &self.branch,
+            changed: difference.total(),
+            added: difference.added,
+            modified: difference.modified,
+            removed: difference.removed,
+            walked: round.looked.words(),
+            settled_ms: ms(round.settled),
+            ms: ms(round.took),
+        };
+        match self.json {
+            true => ui.json_line(&report)?,
+            false => {
+                ui.line(line(&report, &difference.sample, std::io::stdout().is_terminal()))?;
+                ui.flush()?;
+            }
+        }
+        self.exec(&report)
+    }
+
+    /// Its failure is no reason to watch no longer.
+    fn exec(&self, report: &RoundReport<'_>) -> Result<()> {
+        let Some(command) = &self.exec else { return Ok(()) };
+        let status = Command::new("/bin/sh")
+            .args(["-c", command])
+            .env("TREFOIL_COMMIT", &report.commit)
+            .env("TREFOIL_REF", &self.branch)
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .status()
+            .context(format!("running {command}"));
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => self.cx.ui.words(format_args!("'{command}' failed: {status}")),
+            Err(error) => self.cx.ui.words(error),
+        }
+    }
+}
+
+/// `CHECKSUM CHANGED MS`, the same three for programs, dressed up and with some of the paths
+/// for people.
+fn line(report: &RoundReport<'_>, sample: &[String], people: bool) -> String {
+    let RoundReport { commit, changed, ms, .. } = report;
+    if !people {
+        return format!("{commit} {changed} {ms}");
+    }
+    let more = *changed > sample.len() as u64 && !sample.is_empty();
+    let paths: Vec<String> = sample.iter().map(|p| p.escape_debug().to_string()).collect();
+    let paths = format!("{}{}", paths.join(" "), if more { " ..." } else { "" });
+    format!("{commit}  {changed} changed  {ms} ms  {paths}").trim_end().to_string()
+}
