@@ -107,37 +107,59 @@ pub fn run(args: WatchArgs, cx: &Context) -> Result<()> {
     let idle = args.once.then_some(setup.quiet);
     let mut watching = Watching::start(cx, repo, setup)?;
     signals.stop(watching.stopper());
-    if !args.once {
-        let (path, backend) = (path.display(), watching.backend());
-        cx.ui.words(format_args!("watching {path} by {backend}, committing to {branch}"))?;
-    }
     let printer = Printer { cx, branch, json: args.json, exec: args.exec };
-    let mut commits = 0_u64;
-    let mut first = true;
-    loop {
+    if args.once {
+        return once(&mut watching, &printer, idle);
+    }
+    let (path, backend) = (path.display(), watching.backend());
+    let branch = &printer.branch;
+    cx.ui
+        .words(format_args!("watching {path} by {backend}, committing to {branch}; Ctrl-C ends"))?;
+    let commits = follow(&mut watching, &printer)?;
+    // On a terminal the line begins with the ^C of the user.
+    let start = if std::io::stderr().is_terminal() { "\r" } else { "" };
+    cx.ui.words(match commits {
+        1 => format!("{start}ended after 1 commit"),
+        n => format!("{start}ended after {n} commits"),
+    })
+}
+
+/// Commits what is there, and what changes until the tree rests.
+fn once(watching: &mut Watching<'_>, printer: &Printer<'_>, idle: Option<Duration>) -> Result<()> {
+    for _ in 0..2 {
         match watching.next(idle)? {
+            Step::Committed(round) => printer.committed(&round)?,
+            Step::Failed(error) => return Err(error),
+            Step::Unchanged(_) | Step::Idle => {}
+            Step::Stopped => break,
+        }
+    }
+    Ok(())
+}
+
+/// Commits until somebody asks for an end, and tells how often.
+fn follow(watching: &mut Watching<'_>, printer: &Printer<'_>) -> Result<u64> {
+    let ui = &printer.cx.ui;
+    let (mut commits, mut first, mut said) = (0, true, String::new());
+    loop {
+        match watching.next(None)? {
             Step::Committed(round) => {
                 commits += 1;
+                said.clear();
                 printer.committed(&round)?;
             }
-            Step::Unchanged(commit) if first && !args.once => {
-                cx.ui.words(format_args!("{} is up to date at {commit}", printer.branch))?;
+            Step::Unchanged(commit) if first => {
+                ui.words(format_args!("{} is up to date at {commit}", printer.branch))?;
             }
-            Step::Unchanged(_) => {}
-            Step::Failed(error) if args.once => return Err(error),
-            Step::Failed(error) => {
-                cx.ui.words(format_args!("not committed: {error}; trying again"))?;
+            Step::Failed(error) if error.to_string() != said => {
+                said = error.to_string();
+                ui.words(format_args!("not committed yet: {error}"))?;
             }
-            Step::Idle if args.once => return Ok(()),
-            Step::Idle => {}
-            Step::Stopped => break,
+            Step::Unchanged(_) | Step::Failed(_) | Step::Idle => {}
+            Step::Stopped => return Ok(commits),
         }
         first = false;
     }
-    cx.ui.words(match commits {
-        1 => "ended after 1 commit".to_string(),
-        n => format!("ended after {n} commits"),
-    })
 }
 
 /// One line of `--json`.
@@ -207,7 +229,7 @@ impl Printer<'_> {
             .context(format!("running {command}"));
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => self.cx.ui.words(format_args!("'{command}' failed: {status}")),
+            Ok(status) => self.cx.ui.words(format_args!("the command of --exec failed: {status}")),
             Err(error) => self.cx.ui.words(error),
         }
     }
@@ -220,8 +242,9 @@ fn line(report: &RoundReport<'_>, sample: &[String], people: bool) -> String {
     if !people {
         return format!("{commit} {changed} {ms}");
     }
+    let what = if report.parent.is_some() { "changed" } else { "entries" };
     let more = *changed > sample.len() as u64 && !sample.is_empty();
     let paths: Vec<String> = sample.iter().map(|p| p.escape_debug().to_string()).collect();
     let paths = format!("{}{}", paths.join(" "), if more { " ..." } else { "" });
-    format!("{commit}  {changed} changed  {ms} ms  {paths}").trim_end().to_string()
+    format!("{commit}  {changed} {what}  {ms} ms  {paths}").trim_end().to_string()
 }

@@ -176,8 +176,11 @@ impl<'a> Watching<'a> {
     /// # Errors
     /// There is nothing to watch any more.
     pub fn next(&mut self, idle: Option<Duration>) -> Result<Step> {
-        if self.failures == 0 && self.tree.is_pending() {
-            return self.attempt(Changes::new(), None).map(|step| step.unwrap_or(Step::Idle));
+        if self.failures == 0
+            && self.tree.is_pending()
+            && let Some(step) = self.attempt(Changes::new(), None)?
+        {
+            return Ok(step);
         }
         loop {
             let (patience, own) = self.patience(idle);

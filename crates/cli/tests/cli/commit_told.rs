@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::support::{Lab, Said};
 
 /// The checksum of the root directory and of its metadata.
-fn tree_of(lab: &Lab, rev: &str) -> String {
+pub fn tree_of(lab: &Lab, rev: &str) -> String {
     let listed = lab.must(&["ls", "-d", "-C", rev, "/"]);
     listed.split_whitespace().skip(4).collect()
 }
@@ -31,7 +31,7 @@ fn with_input(lab: &Lab, words: &[&str], input: &[u8]) -> Said {
     }
 }
 
-fn full(lab: &Lab) -> String {
+pub fn full(lab: &Lab) -> String {
     let checksum = lab.must(&["commit", "--orphan", "--no-index", "--tree=dir=tree"]);
     tree_of(lab, checksum.trim())
 }

@@ -14,3 +14,4 @@ mod site;
 mod sizes;
 mod support;
 mod tar;
+mod watch;
