@@ -224,7 +224,7 @@ impl<'a> Watching<'a> {
             }
             Err(error) => {
                 self.failures += 1;
-                let passing = self.failures % PATIENT != 0 && self.watch.has_news();
+                let passing = !self.failures.is_multiple_of(PATIENT) && self.watch.has_news();
                 Ok((!passing).then_some(Step::Failed(error)))
             }
         }

@@ -170,3 +170,20 @@ fn senseless_watches_are_refused() {
         assert_eq!(lab.must(&["refs"]), "");
     }
 }
+
+/// Guards that a directory that is gone is an error, and no empty commit.
+#[test]
+fn a_removed_directory_ends_it() {
+    let lab = Lab::new("bare-user");
+    lab.tree();
+    let mut running = Running::start(&lab, &["--backend=inotify"]);
+    running.line();
+    let tip = lab.must(&["rev-parse", "main"]);
+    fs::remove_dir_all(lab.path("tree")).expect("tree is writable");
+    assert_eq!(running.line(), "", "it ends");
+    let errors = running.child.stderr.take().expect("it is a pipe");
+    let words = std::io::read_to_string(errors).expect("it can be read");
+    assert!(words.ends_with("error: tree was removed: nothing to watch\n"), "{words}");
+    assert_eq!(running.child.wait().expect("it ended").code(), Some(1));
+    assert_eq!(lab.must(&["rev-parse", "main"]), tip);
+}

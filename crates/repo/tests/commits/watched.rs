@@ -14,14 +14,15 @@ use trefoil_repo::commit::{
 };
 use trefoil_repo::{Repo, RepoMode, Result, TreeId};
 
-use crate::bench::{Bench, TIME, have, have_ostree, is_root, modes};
+use crate::bench::{Bench, TIME, have, have_ostree, modes};
 use crate::told::full;
 use crate::told_random::{Dice, Edited};
 
 /// Both ways to be told, where we may.
 fn backends() -> Vec<Backend> {
     let mut backends = vec![Backend::Inotify];
-    if have("root (for fanotify)", is_root()) {
+    let probe = Fs::new().open_dir(std::env::temp_dir()).unwrap();
+    if have("fanotify (root, kernel 5.17)", notifier(&probe, Backend::Fanotify).is_ok()) {
         backends.push(Backend::Fanotify);
     }
     backends
