@@ -238,7 +238,7 @@ impl<'a> Watching<'a> {
         let now = dates::file_time();
         let mut watched = self.tree.import(&transaction, &self.dir, changes, modifier, now)?;
         if watched.looked == Looked::First {
-            report_unmatched(self.cx, modifier)?;
+            report_unmatched(self.cx, &watched.modifier)?;
         }
         let parent = self.repo.resolve_rev_opt(&self.setup.branch)?;
         let unchanged = match &parent {

@@ -143,11 +143,21 @@ fn one_round_is_enough_for_scripts() {
     let expected = lab.must(&[&commit[..], &options].concat());
     assert_eq!(tree_of(&lab, "main"), tree_of(&lab, expected.trim()));
     assert_eq!(once(), "", "nothing changed");
+    // A list works for each commit anew, also for one that looks at everything again.
+    let mut running = Running::start(&lab, &[&options[..], &["--backend=inotify"]].concat());
+    for text in ["more", "and more"] {
+        fs::write(lab.path("tree/prog"), text).expect("tree is writable");
+        fs::write(lab.path("tree/dir/file"), text).expect("tree is writable");
+        let line = running.line();
+        let expected = lab.must(&[&commit[..], &options].concat());
+        assert_eq!(tree_of(&lab, "main"), tree_of(&lab, expected.trim()), "{line}");
+    }
+    running.end("-TERM");
     fs::write(lab.path("tree/dir/file"), "again").expect("tree is writable");
     let line = once();
     assert!(line.contains("\"changed\":1,\"added\":0,\"modified\":1,\"removed\":0"), "{line}");
     assert!(lab.must(&["show", "main"]).contains("Watched"));
-    assert!(lab.must(&["log", "main"]).matches("commit ").count() == 2);
+    assert!(lab.must(&["log", "main"]).matches("commit ").count() == 4);
 }
 
 /// Guards that what makes no sense is refused.

@@ -19,6 +19,8 @@ use crate::{Dir, FsError, Result};
 const NAMES: u64 = FAN_CREATE | FAN_DELETE | FAN_RENAME;
 const WRITES: u64 = FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB;
 const BUFFER: usize = 64 * 1024;
+/// How often a handle is opened that may lead somewhere.
+const TRIES: u32 = 100;
 /// The table of mounts of any machine.
 const MOUNTS: u64 = 64 << 20;
 
@@ -134,12 +136,24 @@ impl Fanotify {
     }
 
     fn place(&self, handle: &[u8], root: &Path) -> Place {
-        let dir = match open_by_handle_at(self.root.fd(), handle) {
-            Ok(dir) => dir,
-            Err(e) if e.raw_os_error() == Some(Errno::STALE.raw_os_error()) => {
-                return Place::Outside;
+        // A directory that is being removed just now may say that memory is short, once.
+        let is_passing = |e: &std::io::Error| e.raw_os_error() == Some(Errno::NOMEM.raw_os_error());
+        let mut tries = 0;
+        let dir = loop {
+            match open_by_handle_at(self.root.fd(), handle) {
+                Ok(dir) => break dir,
+                Err(e) if is_passing(&e) && tries < TRIES => {
+                    tries += 1;
+                    std::thread::yield_now();
+                }
+                Err(e) => {
+                    let gone = [Errno::STALE, Errno::NOENT].map(|e| Some(e.raw_os_error()));
+                    return match gone.contains(&e.raw_os_error()) {
+                        true => Place::Outside,
+                        false => Place::Unknown,
+                    };
+                }
             }
-            Err(_) => return Place::Unknown,
         };
         let links = rustix::fs::fstat(&dir).map(|stat| stat.st_nlink);
         let path = real_path(dir.as_fd());

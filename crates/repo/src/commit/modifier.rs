@@ -73,6 +73,10 @@ struct Once<T> {
     used: AtomicBool,
 }
 
+fn afresh<T: Copy>(list: &HashMap<String, Once<T>>) -> HashMap<String, Once<T>> {
+    list.iter().map(|(path, once)| (path.clone(), Once::new(once.value))).collect()
+}
+
 impl<T: Copy> Once<T> {
     fn new(value: T) -> Self {
         Once { value, used: AtomicBool::new(false) }
@@ -158,6 +162,19 @@ pub(super) struct Attributes {
 }
 
 impl CommitModifier {
+    /// The same with lists that nothing met yet: for one more import of the same tree.
+    pub fn unused(&self) -> CommitModifier {
+        CommitModifier {
+            devino: self.devino.clone(),
+            stat_overrides: StatOverrides {
+                added: afresh(&self.stat_overrides.added),
+                replaced: self.stat_overrides.replaced.clone(),
+            },
+            skip_list: SkipList(afresh(&self.skip_list.0)),
+            ..*self
+        }
+    }
+
     /// The paths with an added mode that nothing in the trees had, sorted. A mode that is set
     /// with `=` is never reported, as in libostree.
     pub fn unmatched_overrides(&self) -> Vec<String> {

@@ -66,6 +66,9 @@ pub struct Watched {
     pub looked: Looked,
     /// How much of it.
     pub stats: ImportStats,
+    /// The modifier that was used for it: after everything was looked at, its lists of paths
+    /// tell what of them nothing met.
+    pub modifier: CommitModifier,
     indexed: Option<Indexed>,
 }
 
@@ -89,7 +92,8 @@ impl WatchedTree {
     }
 
     /// Imports `dir` with what changed since the last time. `dir` and `modifier` have to be the
-    /// same every time; `now` is that of [`CommitIndex::open`].
+    /// same every time, and the lists of `modifier` are not used up; `now` is that of
+    /// [`CommitIndex::open`].
     ///
     /// # Errors
     /// As those of [`import_dir`](super::import_dir). Nothing is forgotten: the next import
@@ -116,11 +120,12 @@ impl WatchedTree {
             },
         };
         let links = LinkNotes::default();
-        let index = CommitIndex::open(transaction.repo(), dir, modifier, now)?;
-        let indexed = index.import_by(Import::new(transaction, modifier).noting(&links), dir)?;
+        let modifier = modifier.unused();
+        let index = CommitIndex::open(transaction.repo(), dir, &modifier, now)?;
+        let indexed = index.import_by(Import::new(transaction, &modifier).noting(&links), dir)?;
         self.links = Links::of_walk(links.into_notes());
         let (tree, stats) = (indexed.tree, indexed.stats);
-        Ok(Watched { tree, looked, stats, indexed: Some(indexed) })
+        Ok(Watched { tree, looked, stats, modifier, indexed: Some(indexed) })
     }
 
     /// Says that the tree imported last is that of `commit`, which is in the repository now.
@@ -150,7 +155,9 @@ impl WatchedTree {
         let mut stats = ImportStats::default();
         while !told.is_empty() {
             let notes = LinkNotes::default();
-            let import = Import::new(transaction, modifier).noting(&notes);
+            // A directory above two paths is met by each of these imports.
+            let modifier = modifier.unused();
+            let import = Import::new(transaction, &modifier).noting(&notes);
             stats += import_told(import, dir, &mut tree, &told)?;
             let more = match self.learn(notes.into_notes(), &others) {
                 None => return Ok(None),
@@ -164,7 +171,8 @@ impl WatchedTree {
             return Ok(None);
         }
         let tree = tree.write(transaction)?;
-        Ok(Some(Watched { tree, looked: Looked::Changes, stats, indexed: None }))
+        let (looked, modifier) = (Looked::Changes, modifier.unused());
+        Ok(Some(Watched { tree, looked, stats, modifier, indexed: None }))
     }
 
     /// Adds the other names of the file at `path`; false where not all are known.
