@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use trefoil_delta::DeltaError;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::error::FormatError;
 use trefoil_format::keyfile::KeyFileError;
@@ -77,6 +78,9 @@ pub enum RepoError {
         #[source]
         source: FormatError,
     },
+    /// A static delta that cannot be read, applied or made.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// A ref or revision that does not exist.
     #[error("Refspec '{refspec}' not found")]
     RefNotFound {

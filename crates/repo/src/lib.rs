@@ -12,6 +12,7 @@ pub mod checkout;
 pub mod commit;
 pub mod config;
 mod deep;
+pub mod delta;
 pub mod diff;
 mod error;
 pub mod export;

@@ -1,0 +1,85 @@
+use trefoil_delta::{Fallback, PartHeader, SignedDelta, Superblock, is_signed};
+use trefoil_format::object::{ObjectName, ObjectType};
+
+use crate::{RepoError, Result, Transaction};
+
+/// What has to be done for a delta, given what is there.
+#[derive(Clone, Debug)]
+pub struct DeltaPlan {
+    /// The delta.
+    pub superblock: Superblock,
+    /// Whether the commit it leads to is there already; objects may be missing even so.
+    pub has_commit: bool,
+    /// Which parts make an object that is not there.
+    pub parts: Vec<usize>,
+    /// Objects that no part makes and that are not there.
+    pub fallbacks: Vec<Fallback>,
+}
+
+impl DeltaPlan {
+    /// The parts that are needed, with their places.
+    pub fn part_headers(&self) -> impl Iterator<Item = (usize, &PartHeader)> {
+        self.parts.iter().map(|index| (*index, &self.superblock.parts[*index]))
+    }
+
+    /// Bytes to be fetched: the parts that are needed and are not inline, and the files of the
+    /// fallback objects.
+    pub fn bytes(&self) -> u64 {
+        let outside = |(index, _): &(usize, &PartHeader)| {
+            self.superblock.metadata.get(&self.superblock.name.part_path(*index)).is_none()
+        };
+        let parts = self.part_headers().filter(outside).map(|(_, part)| part.size);
+        let fallbacks = self.fallbacks.iter().map(|object| object.size);
+        parts.chain(fallbacks).fold(0, u64::saturating_add)
+    }
+}
+
+/// Reads the bytes of a superblock, and takes the signatures off where there are any. They are
+/// not checked here.
+pub fn read_superblock(bytes: &[u8]) -> Result<(Superblock, Option<SignedDelta>)> {
+    if !is_signed(bytes) {
+        return Ok((Superblock::parse(bytes)?, None));
+    }
+    let signed = SignedDelta::parse(bytes)?;
+    Ok((Superblock::parse(&signed.superblock)?, Some(signed)))
+}
+
+/// Finds out what of a delta is needed. Costs a look for each object the delta names.
+///
+/// # Errors
+/// The commit it starts from is not there; its own commit does not have the checksum it should;
+/// parts of a later version.
+pub fn plan_delta(txn: &Transaction<'_>, superblock: Superblock) -> Result<DeltaPlan> {
+    superblock.commit()?;
+    if let Some(from) = superblock.name.from
+        && !txn.has_object(&ObjectName::new(from, ObjectType::Commit))?
+    {
+        return Err(RepoError::Refused(format!(
+            "Commit {from}, which is the delta source, is not in repository"
+        )));
+    }
+    let mut parts = Vec::new();
+    for (index, part) in superblock.parts.iter().enumerate() {
+        part.check_version()?;
+        if !has_all(txn, &part.objects)? {
+            parts.push(index);
+        }
+    }
+    let mut fallbacks = Vec::new();
+    for object in &superblock.fallbacks {
+        if !txn.has_object(&object.name)? {
+            fallbacks.push(*object);
+        }
+    }
+    let commit = ObjectName::new(superblock.name.to, ObjectType::Commit);
+    Ok(DeltaPlan { has_commit: txn.has_object(&commit)?, superblock, parts, fallbacks })
+}
+
+fn has_all(txn: &Transaction<'_>, objects: &[ObjectName]) -> Result<bool> {
+    for name in objects {
+        if !txn.has_object(name)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
