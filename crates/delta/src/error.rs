@@ -58,6 +58,15 @@ pub enum DeltaError {
         /// What is wrong.
         problem: String,
     },
+    /// A part that cannot be carried out.
+    #[error("Executing delta part {index}")]
+    Part {
+        /// Its place in the delta.
+        index: usize,
+        /// Why.
+        #[source]
+        source: Box<DeltaError>,
+    },
     /// A patch that does not fit what it is applied to.
     #[error("bsdiff patch failed")]
     Patch(#[source] io::Error),

@@ -26,7 +26,7 @@ pub use index::DeltaIndex;
 pub use limits::Limits;
 pub use name::{DeltaName, index_name, index_path};
 pub use part::{OpStats, Part, PartBuilder, PartSizes, Piece, Recipe, RecipeKind};
-pub use patch::{ByteDiff, apply_patch, byte_diff};
+pub use patch::{ByteDiff, apply_patch, byte_copies, byte_diff};
 pub use rollsum::{Chunk, Match, Rollsum, chunks, matches};
 pub use signed::{SignedDelta, is_signed};
 pub use superblock::{Endianness, Fallback, PartHeader, Superblock};

@@ -28,10 +28,9 @@ const SIGN: u64 = 1 << 63;
 /// Equal beginnings and ends are left out of the search, which otherwise takes time and sixteen
 /// times the length of `old` in memory.
 pub fn byte_diff(old: &[u8], new: &[u8]) -> Result<ByteDiff> {
-    let prefix = common_prefix(old, new);
-    let suffix = common_suffix(&old[prefix..], &new[prefix..]);
-    if new.len() - prefix - suffix <= SMALL && prefix + suffix > 0 {
-        return Ok(ByteDiff::Copies(around(old.len(), new.len(), prefix, suffix)));
+    let (prefix, suffix) = equal_ends(old, new);
+    if let Some(copies) = around(old.len(), new.len(), prefix, suffix) {
+        return Ok(copies);
     }
     // A file of two times the context gains nothing from being cut.
     let head = prefix.saturating_sub(CONTEXT);
@@ -50,10 +49,25 @@ pub fn byte_diff(old: &[u8], new: &[u8]) -> Result<ByteDiff> {
     Ok(ByteDiff::Patch(patch))
 }
 
-fn around(old_len: usize, new_len: usize, prefix: usize, suffix: usize) -> Vec<Match> {
+/// As [`byte_diff`] where the files differ in one place only, `None` otherwise; costs no more
+/// than reading them.
+pub fn byte_copies(old: &[u8], new: &[u8]) -> Option<ByteDiff> {
+    let (prefix, suffix) = equal_ends(old, new);
+    around(old.len(), new.len(), prefix, suffix)
+}
+
+fn equal_ends(old: &[u8], new: &[u8]) -> (usize, usize) {
+    let prefix = common_prefix(old, new);
+    (prefix, common_suffix(&old[prefix..], &new[prefix..]))
+}
+
+fn around(old_len: usize, new_len: usize, prefix: usize, suffix: usize) -> Option<ByteDiff> {
+    if new_len - prefix - suffix > SMALL || prefix + suffix == 0 {
+        return None;
+    }
     let before = Match { new_start: 0, old_start: 0, len: prefix };
     let behind = Match { new_start: new_len - suffix, old_start: old_len - suffix, len: suffix };
-    [before, behind].into_iter().filter(|copy| copy.len > 0).collect()
+    Some(ByteDiff::Copies([before, behind].into_iter().filter(|copy| copy.len > 0).collect()))
 }
 
 /// Appends what says that the next `len` bytes are those of the old file.

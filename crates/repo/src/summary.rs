@@ -11,6 +11,7 @@ use trefoil_format::name::{CollectionId, RefName, Refspec};
 use trefoil_format::object::{MAX_METADATA_SIZE, ObjectName, ObjectType};
 use trefoil_format::xattrs::Xattrs;
 
+use crate::delta::{self, DeltaIndex};
 use crate::{Repo, RepoError, Result};
 
 const FILE: &str = "summary";
@@ -165,10 +166,15 @@ fn write_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
     let mut summary = collect_refs(repo)?;
     summary.metadata = extra.clone();
     let config = repo.config();
+    let deltas = listed_deltas(repo)?;
+    if !deltas.0.is_empty() {
+        summary.metadata.set(DeltaIndex::KEY, deltas.to_value());
+    }
     let mut say = |key: &str, value| summary.metadata.set(format!("ostree.summary.{key}"), value);
     say("last-modified", Value::Uint64(now.to_be()));
     say("mode", Value::Str(config.key_file.raw("core", "mode").unwrap_or("bare").to_string()));
     say("tombstone-commits", Value::Bool(config.tombstone_commits));
+    say("indexed-deltas", Value::Bool(true));
     if let Some(id) = &config.collection_id {
         say("collection-id", Value::Str(id.clone()));
     }
@@ -176,6 +182,20 @@ fn write_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
     repo.replace_file(repo.dir(), FILE, &bytes, config.fsync)?;
     repo.dir().unlink_opt(SIGNATURES)?;
     Ok(summary)
+}
+
+/// The deltas that go into the summary: all, or none with `core.no-deltas-in-summary`. The lists
+/// of deltas by commit are brought up to date first, since the summary says that there are some.
+fn listed_deltas(repo: &Repo) -> Result<DeltaIndex> {
+    delta::reindex_deltas(repo, None)?;
+    match repo.config().key_file.bool("core", "no-deltas-in-summary") {
+        Some(Ok(true)) => Ok(DeltaIndex::default()),
+        Some(Err(e)) => {
+            let key = "core.no-deltas-in-summary";
+            Err(RepoError::Setting { key, problem: e.to_string() })
+        }
+        Some(Ok(false)) | None => delta::delta_digests(repo, &delta::list_deltas(repo)?),
+    }
 }
 
 /// Refs of remotes are in it only where the remote has a collection id.

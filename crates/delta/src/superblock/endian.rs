@@ -10,13 +10,12 @@ pub enum Endianness {
     /// It says so.
     Big,
     /// It does not say, but its sizes only make sense so.
+    LittleByGuess,
+    /// It does not say, but its sizes only make sense so.
     BigByGuess,
-    /// It says something else, or nothing that its sizes contradict: taken as little endian,
-    /// as libostree takes the order of the machine.
-    Unknown {
-        /// Whether it says nothing.
-        guessed: bool,
-    },
+    /// It says something else, or nothing and its sizes make sense either way: taken as little
+    /// endian, as libostree takes the order of the machine.
+    Unknown,
 }
 
 /// A part this many times larger than its contents would be nonsense.
@@ -27,7 +26,7 @@ impl Endianness {
         match self {
             Endianness::Little => Some(b'l'),
             Endianness::Big => Some(b'B'),
-            Endianness::BigByGuess | Endianness::Unknown { .. } => None,
+            Endianness::LittleByGuess | Endianness::BigByGuess | Endianness::Unknown => None,
         }
     }
 
@@ -41,8 +40,9 @@ impl Endianness {
         match self {
             Endianness::Little => "little",
             Endianness::Big => "big",
+            Endianness::LittleByGuess => "little (heuristic)",
             Endianness::BigByGuess => "big (heuristic)",
-            Endianness::Unknown { .. } => "invalid",
+            Endianness::Unknown => "invalid",
         }
     }
 
@@ -55,9 +55,21 @@ impl Endianness {
         match metadata.get(ENDIANNESS) {
             Some(Value::Byte(b'l')) => Endianness::Little,
             Some(Value::Byte(b'B')) => Endianness::Big,
-            Some(Value::Byte(_)) => Endianness::Unknown { guessed: false },
-            _ if is_nonsense(parts) => Endianness::BigByGuess,
-            _ => Endianness::Unknown { guessed: true },
+            Some(Value::Byte(_)) => Endianness::Unknown,
+            _ => Self::guess(parts),
+        }
+    }
+
+    /// The rules are libostree's, but for the look at the other order: libostree takes a small
+    /// part that did not compress for one of the other order.
+    fn guess(parts: &[PartHeader]) -> Self {
+        let (little, big) = (|n: u64| n, u64::swap_bytes);
+        if is_huge(parts, little) || (grows(parts) && !is_huge(parts, big)) {
+            Endianness::BigByGuess
+        } else if is_huge(parts, big) {
+            Endianness::LittleByGuess
+        } else {
+            Endianness::Unknown
         }
     }
 
@@ -72,13 +84,15 @@ impl Endianness {
     }
 }
 
-/// Whether sizes read as little endian are those of no real delta: a part much larger than what
-/// it makes, or objects of more than 4 GiB on average. The rule is libostree's.
-fn is_nonsense(parts: &[PartHeader]) -> bool {
-    let grows = |part: &PartHeader| {
-        part.size > part.usize && part.size as f64 / part.usize as f64 > MOST_GROWTH
-    };
-    let size = parts.iter().map(|part| part.size).fold(0, u64::wrapping_add);
+/// Whether a part is much larger than what it makes.
+fn grows(parts: &[PartHeader]) -> bool {
+    let ratio = |part: &PartHeader| part.size as f64 / part.usize as f64;
+    parts.iter().any(|part| part.size > part.usize && ratio(part) > MOST_GROWTH)
+}
+
+/// Whether objects have more than 4 GiB on average.
+fn is_huge(parts: &[PartHeader], order: impl Fn(u64) -> u64) -> bool {
+    let size = parts.iter().map(|part| order(part.size)).fold(0, u64::saturating_add);
     let objects: u64 = parts.iter().map(|part| part.objects.len() as u64).sum();
-    parts.iter().any(grows) || size.checked_div(objects).is_some_and(|n| n > u64::from(u32::MAX))
+    size.checked_div(objects).is_some_and(|average| average > u64::from(u32::MAX))
 }

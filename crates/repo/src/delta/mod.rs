@@ -1,4 +1,4 @@
-//! Static deltas of a repository: applied, made, listed.
+//! Static deltas of a repository: made, listed, applied.
 //!
 //! To apply one: [`read_superblock`] of the bytes of `superblock`; where there are signatures
 //! around it, check those first, over [`SignedDelta::superblock`]. Then in a transaction
@@ -8,12 +8,21 @@
 //! and no part may make more than its superblock says.
 
 mod apply;
+mod generate;
+mod offline;
 mod plan;
 mod recipe;
+mod store;
 
 pub use apply::{PartOutcome, apply_part, write_delta_commit};
+pub use generate::{DeltaPlace, GenerateOptions, GenerateReport, SignDelta, generate_delta};
+pub use offline::{CheckSignature, apply_offline};
 pub use plan::{DeltaPlan, plan_delta, read_superblock};
+pub use store::{
+    delete_delta, delta_digests, has_delta, list_delta_indexes, list_deltas, read_delta, read_part,
+    reindex_deltas,
+};
 pub use trefoil_delta::{
-    DeltaError, DeltaIndex, DeltaName, Endianness, Fallback, Limits, Part, PartHeader, SignedDelta,
-    Superblock, index_path,
+    Chunk, DeltaError, DeltaIndex, DeltaName, Endianness, Fallback, Limits, OpStats, Part,
+    PartHeader, PartSizes, Piece, Recipe, RecipeKind, SignedDelta, Superblock, chunks, index_path,
 };

@@ -1,0 +1,142 @@
+//! The deltas that lie in a repository, and the lists of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trefoil_delta::{DeltaIndex, DeltaName, index_name, index_path};
+use trefoil_format::checksum::Checksum;
+use trefoil_fsat::{Dir, FileKind, LockMode};
+
+use crate::{Repo, RepoError, Result};
+
+/// Largest superblock that is read from a file, in bytes. Parts may lie within it.
+pub(super) const SUPERBLOCK_LIMIT: u64 = 2 << 30;
+const DIR_MODE: u32 = 0o775;
+
+/// All deltas that have a superblock, in order. Other names below `deltas/` are left alone.
+pub fn list_deltas(repo: &Repo) -> Result<Vec<DeltaName>> {
+    let mut deltas = Vec::new();
+    for (prefix, dir) in prefix_dirs(repo, "deltas")? {
+        for entry in dir.entries()? {
+            let Some(rest) = entry.name.to_str() else { continue };
+            let name = DeltaName::from_base64(&format!("{prefix}{rest}"));
+            if let Some(name) = name
+                && entry.kind == FileKind::Directory
+                && dir.exists(format!("{rest}/superblock"))?
+            {
+                deltas.push(name);
+            }
+        }
+    }
+    deltas.sort_unstable();
+    Ok(deltas)
+}
+
+/// The directories of two characters below `top`.
+fn prefix_dirs(repo: &Repo, top: &str) -> Result<Vec<(String, Dir)>> {
+    let Some(top) = repo.dir().open_dir_opt(top)? else { return Ok(Vec::new()) };
+    let mut dirs = Vec::new();
+    for entry in top.entries()? {
+        if let (Some(name), FileKind::Directory) = (entry.name.to_str(), entry.kind)
+            && name.len() == 2
+        {
+            dirs.push((name.to_string(), top.open_dir(name)?));
+        }
+    }
+    Ok(dirs)
+}
+
+/// Whether the delta has a superblock.
+pub fn has_delta(repo: &Repo, name: &DeltaName) -> Result<bool> {
+    Ok(repo.dir().exists(name.superblock_path())?)
+}
+
+/// The bytes of the superblock of a delta, with signatures where it has some.
+pub fn read_delta(repo: &Repo, name: &DeltaName) -> Result<Vec<u8>> {
+    Ok(repo.dir().read(name.superblock_path(), SUPERBLOCK_LIMIT)?)
+}
+
+/// The bytes of a part that lies beside the superblock.
+pub fn read_part(repo: &Repo, name: &DeltaName, index: usize, limit: u64) -> Result<Vec<u8>> {
+    Ok(repo.dir().read(name.part_path(index), limit)?)
+}
+
+/// Removes a delta. The list of deltas to its commit is not changed, as in libostree.
+pub fn delete_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
+    if repo.dir().open_dir_opt(name.dir())?.is_none() {
+        return Err(RepoError::Refused(format!("Can't find delta {name}")));
+    }
+    repo.dir().remove_all(name.dir())?;
+    Ok(())
+}
+
+/// The deltas with the checksums of their superblocks, as the summary lists them.
+pub fn delta_digests(repo: &Repo, deltas: &[DeltaName]) -> Result<DeltaIndex> {
+    let digest = |name: &DeltaName| Ok((*name, Checksum::of(&read_delta(repo, name)?)));
+    Ok(DeltaIndex(deltas.iter().map(digest).collect::<Result<_>>()?))
+}
+
+/// The commits that a list of deltas exists for, in order.
+pub fn list_delta_indexes(repo: &Repo) -> Result<Vec<Checksum>> {
+    let mut indexes = Vec::new();
+    for (prefix, dir) in prefix_dirs(repo, "delta-indexes")? {
+        for entry in dir.entries()? {
+            let rest = entry.name.to_str().filter(|_| entry.kind == FileKind::Regular);
+            indexes.extend(rest.and_then(|rest| index_name(&prefix, rest)));
+        }
+    }
+    indexes.sort_unstable();
+    Ok(indexes)
+}
+
+/// Brings the lists of deltas (`delta-indexes/`) up to date, or only that of the deltas to
+/// `only`, and notes in the config that there are lists (`core.indexed-deltas`).
+///
+/// Each file is replaced in one step, durably where the repository syncs. Takes the shared
+/// repository lock.
+pub fn reindex_deltas(repo: &Repo, only: Option<&Checksum>) -> Result<()> {
+    let _lock = repo.lock(LockMode::Shared)?;
+    note_indexed(repo)?;
+    let mut wanted: BTreeSet<Checksum> = match only {
+        Some(only) => BTreeSet::from([*only]),
+        None => list_delta_indexes(repo)?.into_iter().collect(),
+    };
+    let mut deltas: BTreeMap<Checksum, Vec<DeltaName>> = BTreeMap::new();
+    for name in list_deltas(repo)? {
+        if only.is_none_or(|only| *only == name.to) {
+            wanted.insert(name.to);
+            deltas.entry(name.to).or_default().push(name);
+        }
+    }
+    for to in wanted {
+        match deltas.get(&to) {
+            Some(deltas) => write_index(repo, &to, &delta_digests(repo, deltas)?)?,
+            None => drop(repo.dir().unlink_opt(index_path(&to))?),
+        }
+    }
+    Ok(())
+}
+
+fn write_index(repo: &Repo, to: &Checksum, index: &DeltaIndex) -> Result<()> {
+    let (path, bytes) = (index_path(to), index.to_bytes());
+    let limit = bytes.len() as u64;
+    // One that is longer is an error of reading, and another one in any case.
+    if repo.dir().read_opt(&path, limit).is_ok_and(|old| old.as_ref() == Some(&bytes)) {
+        return Ok(());
+    }
+    let (parent, file) = path.rsplit_once('/').unwrap_or(("", &path));
+    repo.dir().ensure_dirs(parent, DIR_MODE)?;
+    repo.replace_file(&repo.dir().open_dir(parent)?, file, &bytes, repo.config().fsync)
+}
+
+/// Clients of a repository without a summary learn from its config that there are lists.
+fn note_indexed(repo: &Repo) -> Result<()> {
+    let mut key_file = repo.config().key_file.clone();
+    if matches!(key_file.bool("core", "indexed-deltas"), Some(Ok(true))) {
+        return Ok(());
+    }
+    key_file
+        .set_bool("core", "indexed-deltas", true)
+        .map_err(|source| RepoError::Config { path: repo.path().to_path_buf(), source })?;
+    let text = key_file.to_string();
+    repo.replace_file(repo.dir(), "config", text.as_bytes(), repo.config().fsync)
+}
