@@ -25,6 +25,7 @@ pub mod reset;
 pub mod rev_parse;
 pub mod serve;
 pub mod show;
+pub mod static_delta;
 pub mod summary;
 pub mod watch;
 
@@ -79,6 +80,8 @@ pub enum Verb {
     RevParse(rev_parse::RevParseArgs),
     /// Output a metadata object
     Show(show::ShowArgs),
+    /// Static delta related commands
+    StaticDelta(static_delta::StaticDeltaArgs),
     /// Manage summary metadata
     Summary(summary::SummaryArgs),
 
@@ -103,9 +106,6 @@ pub enum Verb {
     /// Sign a commit
     #[command(hide = true)]
     Sign(NotYetArgs),
-    /// Static delta related commands
-    #[command(hide = true)]
-    StaticDelta(NotYetArgs),
     /// Man pages and shell completions
     #[command(hide = true)]
     Util(generate::UtilArgs),
@@ -138,13 +138,13 @@ impl Verb {
             Verb::RevParse(args) => rev_parse::run(args, cx),
             Verb::Serve(args) => serve::run(args, cx),
             Verb::Show(args) => show::run(args, cx),
+            Verb::StaticDelta(args) => static_delta::run(args, cx),
             Verb::Summary(args) => summary::run(args, cx),
             Verb::Watch(args) => watch::run(args, cx),
             Verb::CreateUsb(_) => not_yet::run("create-usb"),
             Verb::FindRemotes(_) => not_yet::run("find-remotes"),
             Verb::GpgSign(_) => not_yet::run("gpg-sign"),
             Verb::Sign(_) => not_yet::run("sign"),
-            Verb::StaticDelta(_) => not_yet::run("static-delta"),
             Verb::Util(args) => generate::run(args, cx),
         }
     }

@@ -12,6 +12,7 @@ mod own_words;
 mod serve;
 mod site;
 mod sizes;
+mod static_delta;
 mod support;
 mod tar;
 mod watch;

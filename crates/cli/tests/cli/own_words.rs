@@ -69,7 +69,8 @@ fn plans_change_nothing() {
 fn missing_verbs_fail_clearly() {
     let lab = Lab::with_history("archive");
     for words in [
-        "static-delta generate main",
+        "static-delta generate main --sign=key",
+        "static-delta verify x",
         "export main",
         "sign main key",
         "gpg-sign main key",
