@@ -2,6 +2,7 @@
 
 mod cells;
 mod commit;
+mod delta;
 mod disk;
 mod measure;
 mod report;
@@ -29,6 +30,8 @@ enum BenchVerb {
     Deploy(DeployBenchArgs),
     /// Full commits, and commits of a tree in which a few files changed
     Commit(commit::CommitBenchArgs),
+    /// Static deltas for a few changed files, made and applied
+    Delta(delta::DeltaBenchArgs),
 }
 
 /// Arguments of `bench deploy`.
@@ -73,6 +76,16 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(report::markdown(&results)),
+            }
+        }
+        BenchVerb::Delta(args) => {
+            if args.rounds == 0 {
+                return Err(CliError::failed("--rounds needs at least 1"));
+            }
+            let results = delta::measure_deltas(&args, cx, peer)?;
+            match args.json {
+                true => cx.ui.json(&results),
+                false => cx.ui.text(results.markdown()),
             }
         }
         BenchVerb::Commit(args) => {
