@@ -71,7 +71,6 @@ fn missing_verbs_fail_clearly() {
     for words in [
         "static-delta generate main --sign=key",
         "static-delta verify x",
-        "export main",
         "sign main key",
         "gpg-sign main key",
         "find-remotes a b",
