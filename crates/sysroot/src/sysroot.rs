@@ -5,7 +5,7 @@ use trefoil_format::checksum::Checksum;
 use trefoil_fsat::{Dir, Fs};
 use trefoil_repo::Repo;
 
-use crate::boot::{BootLink, BootSettings, BootVersion, ReadEntry, read_entries};
+use crate::boot::{BootLink, BootPrograms, BootSettings, BootVersion, ReadEntry, read_entries};
 use crate::deployment::parse_name;
 use crate::error::During;
 use crate::{Deployment, Result, SysrootError, SysrootLock, Unlocked, origin};
@@ -39,6 +39,8 @@ pub struct SysrootOptions {
     pub bootloader_naming_1: bool,
     /// Which boot of the machine this is, for [`trefoil_repo::Repo::set_boot_id`].
     pub boot_id: Option<String>,
+    /// The programs that writing boot entries may call.
+    pub programs: BootPrograms,
 }
 
 /// An open sysroot and the list of deployments as it was when loaded.

@@ -1,7 +1,7 @@
-use trefoil_fsat::{Dir, FileKind};
+use trefoil_fsat::Dir;
 
-use super::BootSettings;
-use crate::{Result, SysrootError};
+use super::{BootSettings, grub2, stamped};
+use crate::{Result, Sysroot};
 
 /// Largest file of bootupd we read.
 const LIMIT: u64 = 1 << 20;
@@ -60,34 +60,45 @@ impl Bootloader {
         Ok(None)
     }
 
-    /// Fails for a boot loader whose files we cannot write: it would go on booting the old
-    /// list.
-    pub(crate) fn require_supported(self) -> Result<()> {
-        if matches!(self, Bootloader::Syslinux | Bootloader::Uboot) {
-            return Ok(());
+    /// Fails where the configuration of the boot loader cannot be written: it would go on
+    /// booting the old list.
+    pub(crate) fn require_supported(self, sysroot: &Sysroot) -> Result<()> {
+        match self {
+            Bootloader::Syslinux | Bootloader::Uboot => Ok(()),
+            Bootloader::Grub2 => grub2::program(sysroot).map(drop),
+            Bootloader::Zipl | Bootloader::Aboot => stamped::require(sysroot, self),
         }
-        Err(SysrootError::Refused(format!(
-            "writing the configuration of boot loader {} is not supported yet; nothing was changed",
-            self.word()
-        )))
     }
+
+    /// Whether its configuration becomes active together with the entries.
+    pub(super) fn is_atomic(self, sysroot: &Sysroot) -> Result<bool> {
+        match self {
+            Bootloader::Grub2 => Ok(efi_config_dir(sysroot)?.is_none()),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// Where GRUB has its configuration below an EFI system partition, if it was found there; one
+/// that is set by name is taken for the other sort, as in libostree.
+pub(super) fn efi_config_dir(sysroot: &Sysroot) -> Result<Option<String>> {
+    let boot = sysroot.boot()?;
+    if sysroot.settings().bootloader != "auto" || has_bios_config(boot)? {
+        return Ok(None);
+    }
+    grub2::find_efi_dir(boot)
 }
 
 fn has_grub2(boot: &Dir) -> Result<bool> {
     if has_static_config(boot)? {
         return Ok(false);
     }
-    if boot.exists("grub/grub.cfg")? || boot.exists("grub2/grub.cfg")? {
-        return Ok(true);
-    }
-    let Some(efi) = boot.open_dir_opt("efi/EFI")? else { return Ok(false) };
-    for entry in efi.entries()?.into_iter().filter(|e| e.kind == FileKind::Directory) {
-        // `BOOT` holds the fallback loader of any system.
-        if entry.name != "BOOT" && efi.exists(std::path::Path::new(&entry.name).join("grub.cfg"))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(has_bios_config(boot)? || grub2::find_efi_dir(boot)?.is_some())
+}
+
+/// A link that leads nowhere yet counts: it will, after the first deploy.
+fn has_bios_config(boot: &Dir) -> Result<bool> {
+    Ok(boot.exists("grub/grub.cfg")? || boot.exists("grub2/grub.cfg")?)
 }
 
 /// Whether bootupd put a fixed `grub.cfg` in place that reads the entries by itself.

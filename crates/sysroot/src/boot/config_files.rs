@@ -1,6 +1,6 @@
 use trefoil_fsat::Dir;
 
-use super::Bootloader;
+use super::{Bootloader, grub2, stamped};
 use crate::error::During;
 use crate::{Deployment, Result, Sysroot, SysrootError};
 
@@ -18,13 +18,15 @@ pub(super) fn write(
     list: &[Deployment],
 ) -> Result<()> {
     let boot = sysroot.boot()?;
+    let step = || "Bootloader write config".to_string();
     let (name, lines) = match bootloader {
         Bootloader::Syslinux => (SYSLINUX, syslinux_lines(sysroot, boot, list)?),
         Bootloader::Uboot => (UBOOT, uboot_lines(sysroot, list)?),
-        other => return other.require_supported(),
+        Bootloader::Grub2 => return grub2::write(sysroot, major).during(step),
+        Bootloader::Zipl | Bootloader::Aboot => return stamped::write(boot).during(step),
     };
     let dir = boot.open_dir(format!("loader.{major}"))?;
-    dir.write(name, join(&lines).as_bytes(), 0o644).during(|| "Bootloader write config".to_string())
+    dir.write(name, join(&lines).as_bytes(), 0o644).during(step)
 }
 
 /// One line each; of empty ones only the first, and none at the head.

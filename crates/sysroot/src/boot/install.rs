@@ -66,12 +66,29 @@ impl Batch<'_> {
     }
 
     /// Whether the entry names a kernel of its bootcsum that exists. What was installed with
-    /// it then exists too: files come there by rename or link, the kernel last.
+    /// it then exists too: files come there by rename or link, the kernel last. Device trees
+    /// that were left out then (`no-dtb`) are made up for, as libostree does.
     fn is_in_place(&self, boot: &Dir, deployment: &Deployment, path: &str) -> Result<bool> {
         let Some(linux) = deployment.entry.get("linux") else { return Ok(false) };
         let Some(below) = below_ostree(linux) else { return Ok(false) };
         let kernel = format!("ostree/{below}");
-        Ok(kernel.starts_with(&format!("{path}/")) && boot.exists(kernel)?)
+        Ok(kernel.starts_with(&format!("{path}/"))
+            && boot.exists(&kernel)?
+            && !self.lacks_device_tree(deployment, &kernel)?)
+    }
+
+    /// Whether the tree has device trees next to its kernel that the entry does not name.
+    fn lacks_device_tree(&self, deployment: &Deployment, kernel: &str) -> Result<bool> {
+        let entry = &deployment.entry;
+        let named = ["devicetree", "fdtdir"].iter().any(|key| entry.get(key).is_some());
+        if named || self.sysroot.options().no_dtb {
+            return Ok(false);
+        }
+        let Some((_, version)) = kernel.rsplit_once("/vmlinuz-") else { return Ok(false) };
+        let modules = format!("{}/usr/lib/modules/{version}", deployment.path());
+        let root = self.sysroot.dir();
+        Ok(root.exists(format!("{modules}/dtb"))?
+            || root.exists(format!("{modules}/devicetree"))?)
     }
 
     fn path_prefix(&self) -> &'static str {

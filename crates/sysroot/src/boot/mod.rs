@@ -3,16 +3,21 @@
 mod bootloader;
 mod config_files;
 mod entries;
+mod grub2;
 mod install;
 mod links;
 mod os_release;
+mod programs;
 mod settings;
+mod stamped;
 mod swap;
 mod version;
 
 pub use bootloader::Bootloader;
 pub use entries::{BootLink, ReadEntry, read_entries};
+pub use grub2::grub2_config;
 pub(crate) use install::{entry_name, missing_bytes};
+pub use programs::BootPrograms;
 pub use settings::BootSettings;
 pub use swap::{SwapKind, SwapReport};
 pub(crate) use swap::{needs_bootswap, write_deployments};

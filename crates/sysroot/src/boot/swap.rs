@@ -1,8 +1,8 @@
 use trefoil_format::checksum::Checksum;
-use trefoil_fsat::Dir;
+use trefoil_fsat::{Dir, Freeze};
 
 use super::install::Batch;
-use super::{BootVersion, Bootloader, config_files, links};
+use super::{BootVersion, Bootloader, config_files, links, stamped};
 use crate::error::During;
 use crate::kernel::{BootcsumCache, KernelLayout, find_kernel};
 use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock};
@@ -131,7 +131,7 @@ fn swap_links(sysroot: &mut Sysroot, new: &[Deployment]) -> Result<()> {
     let major = sysroot.boot_version().major;
     let minor = links::write(sysroot.ostree(), major, new)?;
     write_refs(sysroot, BootVersion { major, minor }, new)?;
-    full_sync(sysroot)?;
+    sync_for_links(sysroot)?;
     links::activate(sysroot.ostree(), major, minor)?;
     Ok(sysroot.ostree().sync()?)
 }
@@ -144,7 +144,7 @@ fn swap_bootloader(
 ) -> Result<SwapKind> {
     let boot = sysroot.boot()?;
     let bootloader = Bootloader::query(sysroot.settings(), boot)?;
-    bootloader.map_or(Ok(()), Bootloader::require_supported)?;
+    bootloader.map_or(Ok(()), |b| b.require_supported(sysroot))?;
     let major = sysroot.boot_version().other_major();
     let entries = format!("loader.{major}/entries");
     boot.remove_all(&entries)?;
@@ -164,12 +164,16 @@ fn swap_bootloader(
     }
     prepare_link(sysroot.boot()?, major)?;
     write_refs(sysroot, BootVersion { major, minor }, &new)?;
+    let atomic = bootloader.map_or(Ok(false), |bootloader| bootloader.is_atomic(sysroot))?;
     full_sync(sysroot)?;
     let step = || "Final bootloader swap".to_string();
     let boot = sysroot.boot()?;
     boot.rename("loader.tmp", boot, "loader").during(step)?;
-    boot.sync().during(step)?;
-    Ok(bootloader.map_or(SwapKind::Bootloader, |_| SwapKind::BootloaderConfig))
+    sync_boot(sysroot).during(step)?;
+    if let Some(bootloader) = bootloader {
+        stamped::run(sysroot, bootloader, major).during(step)?;
+    }
+    Ok(if atomic { SwapKind::BootloaderConfig } else { SwapKind::Bootloader })
 }
 
 fn rediscover(sysroot: &Sysroot, commit: &Checksum) -> Result<KernelLayout> {
@@ -191,11 +195,23 @@ fn prepare_link(boot: &Dir, major: u8) -> Result<()> {
 /// Everything written so far becomes durable, on the file system of the deployments and on
 /// that of `/boot`. `core.fsync=false` in the repository's config leaves out the first, as in
 /// libostree, unless it is the second.
-///
-/// libostree freezes and thaws `/boot` instead, for boot loaders that cannot read the journal
-/// of XFS. That takes a call this program does not make; see `docs/durability.md`.
 fn full_sync(sysroot: &Sysroot) -> Result<()> {
     let step = || "Full sync".to_string();
+    let apart = sysroot.boot()?.stat_self()?.dev != sysroot.ostree().stat_self()?.dev;
+    if apart && sysroot.repo().config().fsync {
+        sysroot.ostree().sync_fs().during(step)?;
+    }
+    sync_boot(sysroot).during(step)
+}
+
+/// As [`full_sync`] where only links of the sysroot changed: they are read by the initramfs,
+/// which replays the journal, and what the boot loader reads is as it was. So nothing is
+/// frozen, but for a rehearsal.
+fn sync_for_links(sysroot: &Sysroot) -> Result<()> {
+    let step = || "Full sync".to_string();
+    if sysroot.options().programs.watchdog.as_ref().is_some_and(|w| w.rehearse) {
+        return full_sync(sysroot);
+    }
     let boot = sysroot.boot()?;
     boot.sync_fs().during(step)?;
     let apart = boot.stat_self()?.dev != sysroot.ostree().stat_self()?.dev;
@@ -203,6 +219,23 @@ fn full_sync(sysroot: &Sysroot) -> Result<()> {
         sysroot.ostree().sync_fs().during(step)?;
     }
     Ok(())
+}
+
+/// Makes `/boot` durable in a way that a boot loader sees which cannot replay a journal: it is
+/// frozen and thawed, as by libostree.
+fn sync_boot(sysroot: &Sysroot) -> Result<()> {
+    let step = || "During fsfreeze-thaw".to_string();
+    let boot = sysroot.boot()?;
+    let Some(watchdog) = &sysroot.options().programs.watchdog else {
+        return boot.sync_fs().during(step);
+    };
+    match boot.freeze_and_thaw(watchdog).during(step)? {
+        Freeze::Done | Freeze::Synced => Ok(()),
+        Freeze::Rehearsed => {
+            let text = "aborting due to test-fifreeze";
+            Err(SysrootError::Refused(text.into())).during(step)
+        }
+    }
 }
 
 /// Points the refs `ostree/MAJOR/MINOR/N` at the commits, for others that prune the

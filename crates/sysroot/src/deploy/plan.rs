@@ -172,7 +172,7 @@ impl Sysroot {
             return Err(SysrootError::PartialCommit { commit: checksum });
         }
         if let Some(bootloader) = Bootloader::query(self.settings(), self.boot()?)? {
-            bootloader.require_supported()?;
+            bootloader.require_supported(self)?;
         }
         Ok((stateroot, checksum, commit))
     }

@@ -8,6 +8,7 @@ mod init_fs;
 mod instutil;
 mod kargs;
 mod pin;
+mod programs;
 mod rollback;
 mod set_default;
 mod set_origin;
@@ -16,6 +17,7 @@ mod stateroot_init;
 mod status;
 mod switch;
 mod target;
+mod thaw_watchdog;
 mod timings;
 mod undeploy;
 mod upgrade;
@@ -107,6 +109,9 @@ pub enum AdminVerb {
     /// Internal command to assemble a state overlay
     #[command(hide = true)]
     StateOverlay(NotYetArgs),
+    /// Internal command that thaws /boot where the process that froze it cannot
+    #[command(hide = true)]
+    ThawWatchdog(thaw_watchdog::ThawWatchdogArgs),
     /// Make the current deployment mutable (as a hotfix or development)
     #[command(hide = true)]
     Unlock(NotYetArgs),
@@ -151,6 +156,7 @@ impl AdminVerb {
             AdminVerb::PostCopy(_) => not_yet::run("admin post-copy"),
             AdminVerb::PrepareSoftReboot(_) => not_yet::run("admin prepare-soft-reboot"),
             AdminVerb::StateOverlay(_) => not_yet::run("admin state-overlay"),
+            AdminVerb::ThawWatchdog(args) => thaw_watchdog::run(args, target),
             AdminVerb::Unlock(_) => not_yet::run("admin unlock"),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use trefoil_format::gvariant::{Metadata, Value};
 use trefoil_sysroot::{Booted, Sysroot, SysrootError, SysrootLock, SysrootOptions};
 
+use super::programs;
 use crate::context::Context;
 use crate::environment;
 use crate::error::{CliError, Context as _, Result};
@@ -55,9 +56,6 @@ impl<'a> Target<'a> {
     /// How sysroots are opened here: by the environment, and by what runs.
     fn options(&self) -> Result<SysrootOptions> {
         let debug = |flag| environment::has_flag("OSTREE_SYSROOT_DEBUG", flag);
-        if debug("test-fifreeze") {
-            return Err(CliError::not_yet("OSTREE_SYSROOT_DEBUG=test-fifreeze: freezing /boot"));
-        }
         let root = self.cx.fs.open_dir("/")?.stat_self()?.identity();
         Ok(SysrootOptions {
             booted: self.booted(root)?,
@@ -71,6 +69,7 @@ impl<'a> Target<'a> {
                 "bootloader-naming-1",
             ),
             boot_id: environment::boot_id(),
+            programs: programs::of_system(debug("test-fifreeze")),
         })
     }
 

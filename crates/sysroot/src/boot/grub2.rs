@@ -1,0 +1,174 @@
+//! `grub.cfg`, by a program of the system: GRUB 2 is the one boot loader whose configuration
+//! libostree does not write itself.
+
+use std::path::Path;
+use std::process::Command;
+
+use trefoil_format::loader_entry::LoaderEntry;
+use trefoil_fsat::{Dir, FileKind};
+
+use super::bootloader::efi_config_dir;
+use crate::error::During;
+use crate::{Result, Sysroot, SysrootError};
+
+const CONFIG: &str = "grub.cfg";
+/// Suffixes of GRUB's words on machines where old versions tell real mode and EFI apart, as
+/// libostree is built by default.
+const BIOS_SUFFIX: &str =
+    if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { "16" } else { "" };
+const EFI_SUFFIX: &str = if cfg!(target_arch = "aarch64") { "" } else { "efi" };
+
+/// What goes into `grub.cfg` for these entries, for a script of grub2-mkconfig; `device` is
+/// GRUB's name of the device of `/boot`, `prepare` its words to find it.
+///
+/// # Errors
+/// An entry without a kernel.
+pub fn grub2_config<'a>(
+    entries: impl IntoIterator<Item = &'a LoaderEntry>,
+    device: &str,
+    prepare: &str,
+    efi: bool,
+) -> Result<String> {
+    let suffix = if efi { EFI_SUFFIX } else { BIOS_SUFFIX };
+    let mut text = String::new();
+    for (at, entry) in entries.into_iter().enumerate() {
+        let title = quote(entry.get("title").unwrap_or("(Untitled)"));
+        let id = quote(&format!("ostree-{at}-{device}"));
+        let kernel = entry.get("linux").ok_or_else(|| {
+            SysrootError::State("No \"linux\" key in bootloader config".to_string())
+        })?;
+        text.push_str(&format!(
+            "menuentry {title} --class gnu-linux --class gnu --class os --unrestricted {id} {{\n\
+             load_video\nset gfxpayload=keep\ninsmod gzio\n{prepare}\n"
+        ));
+        let options = entry.get("options").map(|o| format!(" {o}")).unwrap_or_default();
+        text.push_str(&format!("linux{suffix} {kernel}{options}\n"));
+        if let Some(initrd) = entry.get("initrd") {
+            text.push_str(&format!("initrd{suffix} {initrd}\n"));
+        }
+        if let Some(devicetree) = entry.get("devicetree") {
+            text.push_str(&format!("devicetree {devicetree}\n"));
+        }
+        text.push_str("}\n");
+    }
+    Ok(text)
+}
+
+/// For a shell, which GRUB's language is one.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Whether `program` is the generator of GRUB itself, which looks at the running system.
+fn is_mkconfig(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| name == "grub2-mkconfig" || name == "grub-mkconfig")
+}
+
+/// The program that writes the configuration of this sysroot.
+///
+/// # Errors
+/// There is none, or it would write that of another system than this.
+pub(super) fn program(sysroot: &Sysroot) -> Result<&Path> {
+    let Some(program) = &sysroot.options().programs.grub2 else {
+        return Err(SysrootError::Refused(
+            "boot loader grub2 needs grub2-mkconfig or OSTREE_GRUB2_EXEC, neither is there; \
+             nothing was changed"
+                .into(),
+        ));
+    };
+    if is_mkconfig(program) && sysroot.booted().is_none() && !is_running_root(sysroot)? {
+        return Err(SysrootError::Refused(format!(
+            "boot loader grub2: {} writes for the running system, and running it inside the \
+             deployment is not supported yet: set OSTREE_GRUB2_EXEC, or sysroot.bootloader \
+             to none where GRUB reads the entries itself; nothing was changed",
+            program.display()
+        )));
+    }
+    Ok(program)
+}
+
+fn is_running_root(sysroot: &Sysroot) -> Result<bool> {
+    Ok(Some(sysroot.dir().stat_self()?.identity()) == sysroot.options().running_root)
+}
+
+/// Has the configuration written for the entries in `loader.MAJOR`. Below an EFI system
+/// partition, which has no links, it becomes active at once.
+pub(super) fn write(sysroot: &Sysroot, major: u8) -> Result<()> {
+    let boot = sysroot.boot()?;
+    match efi_config_dir(sysroot)? {
+        None => {
+            let dir = boot.open_dir(format!("loader.{major}"))?;
+            generate(sysroot, major, false, &dir, CONFIG)
+        }
+        Some(path) => {
+            let dir = boot.open_dir(path)?;
+            dir.unlink_opt("grub.cfg.new")?;
+            generate(sysroot, major, true, &dir, "grub.cfg.new")?;
+            replace_on_fat(&dir)
+        }
+    }
+}
+
+fn generate(sysroot: &Sysroot, major: u8, efi: bool, dir: &Dir, name: &str) -> Result<()> {
+    let path = dir.path().join(name);
+    let path = std::path::absolute(&path)
+        .map_err(|e| SysrootError::State(format!("{}: {e}", path.display())))?;
+    let mut command = Command::new(program(sysroot)?);
+    command.arg("-o").arg(&path).env("_OSTREE_GRUB2_BOOTVERSION", major.to_string());
+    if efi {
+        command.env("_OSTREE_GRUB2_IS_EFI", "1");
+    }
+    sysroot.options().programs.run(&mut command)?;
+    let file = dir.open_file(name).during(|| "Reading what was generated".into())?;
+    Ok(file.sync()?)
+}
+
+/// The old configuration stays as `grub.cfg.old`. Between removal and rename there is none:
+/// FAT knows no replacing rename.
+fn replace_on_fat(dir: &Dir) -> Result<()> {
+    dir.unlink_opt("grub.cfg.old")?;
+    let copy = dir.create_file("grub.cfg.old", 0o644)?;
+    copy.copy_from(&dir.open_file(CONFIG)?)?;
+    copy.sync()?;
+    dir.unlink(CONFIG)?;
+    Ok(dir.rename("grub.cfg.new", dir, CONFIG)?)
+}
+
+/// The directory in `boot/efi/EFI` that has a `grub.cfg`, the fallback loader's not counted.
+pub(super) fn find_efi_dir(boot: &Dir) -> Result<Option<String>> {
+    let Some(efi) = boot.open_dir_opt("efi/EFI")? else { return Ok(None) };
+    for entry in efi.sorted_entries()?.into_iter().filter(|e| e.kind == FileKind::Directory) {
+        let Some(name) = entry.name.to_str() else { continue };
+        // `BOOT` holds the fallback loader of any system.
+        if name != "BOOT" && efi.exists(format!("{name}/{CONFIG}"))? {
+            return Ok(Some(format!("efi/EFI/{name}")));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards: what a script of grub2-mkconfig gets for two entries, title quoted for a shell.
+    #[test]
+    fn entries_become_menu_entries() {
+        let full = LoaderEntry::parse(
+            "title It's (ostree:0)\nversion 2\noptions a=b ostree=/x\nlinux /ostree/v\ninitrd /ostree/i\n\
+             devicetree /ostree/d\n",
+        );
+        let bare = LoaderEntry::parse("linux /ostree/w\n");
+        let text = grub2_config([&full, &bare], "dev-1", "search x", true).expect("kernels");
+        let head = "menuentry 'It'\\''s (ostree:0)' --class gnu-linux --class gnu --class os \
+                    --unrestricted 'ostree-0-dev-1' {\n";
+        assert!(text.starts_with(head), "{text}");
+        let body = "search x\nlinuxefi /ostree/v a=b ostree=/x\ninitrdefi /ostree/i\ndevicetree /ostree/d\n}\n";
+        if cfg!(target_arch = "x86_64") {
+            assert!(text.contains(body), "{text}");
+            assert!(text.ends_with("\nlinuxefi /ostree/w\n}\n"), "{text}");
+        }
+        let none = LoaderEntry::parse("title x\n");
+        assert!(grub2_config([&none], "d", "p", false).is_err());
+    }
+}
