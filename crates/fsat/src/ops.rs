@@ -120,6 +120,8 @@ ops! {
     Sync fsyncs "sync" true,
     /// Synced a whole file system.
     SyncFs syncfs "sync file system of" true,
+    /// Mounted a file system.
+    Mount mounts "mount" true,
     /// Froze and thawed a whole file system.
     Freeze freezes "freeze and thaw file system of" true,
 }

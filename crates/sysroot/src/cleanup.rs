@@ -6,7 +6,7 @@ use trefoil_repo::Repo;
 use crate::boot::BootVersion;
 use crate::deploy::{TreeBuilder, forget_index};
 use crate::error::During;
-use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock, parse_name};
+use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock, origin, parse_name};
 
 /// What a cleanup does beyond removing leftovers.
 #[derive(Copy, Clone, Debug)]
@@ -88,6 +88,11 @@ impl Sysroot {
                 continue;
             }
             dir.set_immutable(false)?;
+            let origin = format!("ostree/{}.origin", gone.path());
+            let hotfix = origin::load(self.dir(), &origin)?.is_some_and(|o| origin::is_hotfix(&o));
+            if hotfix {
+                builder.distrust(self, &gone.stateroot, &gone.name)?;
+            }
             removed.add(self.ostree().remove_all(gone.backing())?);
             // The tree is what counts: its companions go first.
             removed.add(self.ostree().remove_all(format!("{}.origin", gone.path()))?);

@@ -55,6 +55,8 @@ pub struct Deployment {
     pub unlocked: Unlocked,
     /// Whether it waits to be finished at shutdown.
     pub staged: bool,
+    /// Staged, and not to be finished at shutdown yet.
+    pub finalization_locked: bool,
     /// Device and inode of its directory.
     pub identity: (u64, u64),
     /// Position in boot order, the default being 0.

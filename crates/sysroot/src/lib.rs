@@ -19,9 +19,11 @@ mod lock;
 mod manage;
 pub mod origin;
 pub mod spare;
+mod staged;
 mod stateroot;
 pub mod status;
 mod sysroot;
+mod unlock;
 
 pub use account::{Account, Phase};
 pub use cleanup::{CleanupOptions, CleanupReport};
@@ -30,5 +32,6 @@ pub use error::{Result, SysrootError};
 pub use kernel::{BootFile, DeviceTree, KernelLayout};
 pub use lock::SysrootLock;
 pub use manage::ListReport;
+pub use staged::{FinalizeReport, Finalized};
 pub use stateroot::{Epoch, init_fs};
 pub use sysroot::{Booted, Sysroot, SysrootOptions};

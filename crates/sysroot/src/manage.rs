@@ -168,6 +168,12 @@ impl Sysroot {
         builder: &dyn TreeBuilder,
     ) -> Result<ListReport> {
         let deployment = self.deployment(index)?.clone();
+        if deployment.staged {
+            return Err(SysrootError::Refused(
+                "Cannot set kernel arguments of the staged deployment: stage it anew with them"
+                    .into(),
+            ));
+        }
         let mut list = self.deployments().to_vec();
         list[index].entry.set("options", &kargs.to_string());
         self.replace_list(lock, deployment, list, builder)
@@ -190,10 +196,18 @@ impl Sysroot {
         }
         let mut entry = deployment.entry.clone();
         entry.set("options", &kargs.to_string());
+        if deployment.staged {
+            return self.set_staged_kargs(kargs);
+        }
         let path = format!("loader.{}/entries", self.boot_version().major);
         let name = match &deployment.entry_name {
             Some(name) => name.clone(),
-            None => entry_name(self, self.deployments().len(), deployment),
+            None => {
+                // The name counts entries only.
+                let at = deployment.index - usize::from(self.staged().is_some());
+                let deployment = Deployment { index: at, ..deployment.clone() };
+                entry_name(self, self.listed().len(), &deployment)
+            }
         };
         let dir = self.boot()?.open_dir(path)?;
         dir.write_durable(&name.to_string(), entry.to_string().as_bytes(), 0o644)?;

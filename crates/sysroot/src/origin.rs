@@ -55,6 +55,11 @@ pub fn is_hotfix(origin: &KeyFile) -> bool {
     origin.string("origin", "unlocked").as_deref() == Some("hotfix")
 }
 
+/// Says that the deployment was unlocked for good.
+pub(crate) fn set_hotfix(origin: &mut KeyFile) {
+    origin.set_string("origin", "unlocked", "hotfix").expect("a constant group, key and value");
+}
+
 /// Drops what holds for one deployment only and must not pass to the next, as libostree's
 /// upgrader does.
 pub fn remove_transient_state(origin: &mut KeyFile) {

@@ -49,9 +49,13 @@ pub struct DeploymentStatus {
 
 /// All deployments, the default one first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Status {
     /// The deployments.
     pub deployments: Vec<DeploymentStatus>,
+    /// Why the last finalization of a staged deployment failed; ours, libostree's has it not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finalization_failure: Option<String>,
 }
 
 impl Sysroot {
@@ -80,7 +84,7 @@ impl Sysroot {
                 booted: is(d, self.booted()),
                 pending: is(d, pending),
                 rollback: is(d, rollback),
-                finalization_locked: false,
+                finalization_locked: d.finalization_locked,
                 soft_reboot_target: false,
                 staged: d.staged,
                 pinned: d.is_pinned(),
@@ -90,6 +94,7 @@ impl Sysroot {
                 has_origin: d.origin.is_some(),
             }
         });
-        Ok(Status { deployments: deployments.collect() })
+        let deployments = deployments.collect();
+        Ok(Status { deployments, finalization_failure: self.finalization_failure()? })
     }
 }

@@ -8,6 +8,7 @@ use trefoil_repo::Repo;
 use crate::boot::{BootLink, BootPrograms, BootSettings, BootVersion, ReadEntry, read_entries};
 use crate::deployment::parse_name;
 use crate::error::During;
+use crate::staged::StagedState;
 use crate::{Deployment, Result, SysrootError, SysrootLock, Unlocked, origin};
 
 /// What the caller knows of the running system.
@@ -18,6 +19,8 @@ pub struct Booted {
     pub root: (u64, u64),
     /// Where the running system has its `/var`.
     pub var: PathBuf,
+    /// Where it has its `/usr`, over which an unlocked tree is mounted.
+    pub usr: PathBuf,
 }
 
 /// How a sysroot is opened.
@@ -27,8 +30,8 @@ pub struct SysrootOptions {
     pub booted: Option<Booted>,
     /// Device and inode of `/`, whose deployment is never deleted.
     pub running_root: Option<(u64, u64)>,
-    /// Directory of flags for this boot, `/run/ostree/deployment-state`.
-    pub run_state: Option<PathBuf>,
+    /// Directory of flags for this boot, `/run/ostree`.
+    pub run_dir: Option<PathBuf>,
     /// Debug: deployments get no immutable bit.
     pub mutable_deployments: bool,
     /// Debug: device trees of a tree are not looked for.
@@ -55,6 +58,7 @@ pub struct Sysroot {
     version: BootVersion,
     deployments: Vec<Deployment>,
     booted: Option<usize>,
+    staged: Option<StagedState>,
 }
 
 impl Sysroot {
@@ -80,9 +84,18 @@ impl Sysroot {
         let settings = BootSettings::from_config(&repo.config().key_file)?;
         let boot = if dir.exists("boot")? { Some(dir.open_dir_following("boot")?) } else { None };
         let version = BootVersion::default();
-        let (deployments, booted) = (Vec::new(), None);
-        let mut sysroot =
-            Sysroot { dir, ostree, boot, repo, options, settings, version, deployments, booted };
+        let mut sysroot = Sysroot {
+            dir,
+            ostree,
+            boot,
+            repo,
+            options,
+            settings,
+            version,
+            deployments: Vec::new(),
+            booted: None,
+            staged: None,
+        };
         sysroot.reload()?;
         Ok(sysroot)
     }
@@ -92,9 +105,13 @@ impl Sysroot {
         self.version = BootVersion::read(self.boot.as_ref(), &self.ostree)?;
         self.deployments.clear();
         self.booted = None;
+        self.staged = None;
         let Some(boot) = &self.boot else { return Ok(()) };
         let entries = read_entries(boot, self.version.major)?;
-        let run_state = self.open_run_state()?;
+        let run_state = match self.open_run()? {
+            Some(run) => run.open_dir_opt("deployment-state")?,
+            None => None,
+        };
         let mut loaded = Vec::with_capacity(entries.len());
         for (index, entry) in entries.into_iter().enumerate() {
             loaded.push(self.load_deployment(entry, index, run_state.as_ref())?);
@@ -108,17 +125,19 @@ impl Sysroot {
                 ));
             }
         }
+        if let Some((staged, state)) = self.load_staged()? {
+            loaded.insert(0, staged);
+            loaded.iter_mut().enumerate().for_each(|(index, d)| d.index = index);
+            self.booted = self.booted.map(|at| at + 1);
+            self.staged = Some(state);
+        }
         self.deployments = loaded;
         Ok(())
     }
 
-    fn open_run_state(&self) -> Result<Option<Dir>> {
-        let Some(path) = &self.options.run_state else { return Ok(None) };
-        match self.fs().open_dir(path) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(e) if e.is_not_found() => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+    /// What is left to do for the staged deployment.
+    pub(crate) fn staged_state(&self) -> Option<&StagedState> {
+        self.staged.as_ref()
     }
 
     fn load_deployment(
@@ -148,6 +167,7 @@ impl Sysroot {
             entry_name,
             unlocked: Unlocked::None,
             staged: false,
+            finalization_locked: false,
             identity: (0, 0),
             index,
         };
@@ -161,36 +181,18 @@ impl Sysroot {
     /// the list meanwhile.
     ///
     /// # Errors
-    /// Another process keeps the lock; a read-only file system; a deployment of libostree is
-    /// staged on the running machine.
+    /// Another process keeps the lock; a read-only file system.
     pub fn lock(&mut self, timeout: Duration) -> Result<SysrootLock> {
         if self.ostree.space()?.read_only {
             return Err(SysrootError::ReadOnly { path: self.ostree.path().to_path_buf() });
         }
         let lock = SysrootLock::take(&self.ostree, timeout)?;
         self.reload()?;
-        self.refuse_staged()?;
         Ok(lock)
     }
 
-    /// A deployment that libostree staged takes effect at shutdown, on a list that it does not
-    /// expect to change before.
-    fn refuse_staged(&self) -> Result<()> {
-        let run = self.options.run_state.as_deref().and_then(Path::parent);
-        let (Some(_), Some(run)) = (&self.options.booted, run) else { return Ok(()) };
-        match self.fs().open_dir(run) {
-            Ok(dir) if dir.exists("staged-deployment")? => Err(SysrootError::Refused(format!(
-                "{}/staged-deployment waits for shutdown, which is not supported yet: \
-                 take it back with `ostree admin undeploy 0` first",
-                run.display()
-            ))),
-            Ok(_) => Ok(()),
-            Err(e) if e.is_not_found() => Ok(()),
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    /// The deployments, the default one first.
+    /// The deployments: the staged one, if there is one, then those with boot entries, the
+    /// default one first.
     pub fn deployments(&self) -> &[Deployment] {
         &self.deployments
     }

@@ -33,6 +33,25 @@ pub(crate) fn missing_bytes(boot: &Dir, stateroot: &str, layout: &KernelLayout) 
     Ok(missing)
 }
 
+/// Puts the kernel of `deployment` and what belongs to it into `/boot`, as far as it is not
+/// there. Nothing is synced.
+pub(crate) fn install_kernel(
+    sysroot: &Sysroot,
+    deployment: &Deployment,
+    layout: &KernelLayout,
+) -> Result<()> {
+    let boot = sysroot.boot()?;
+    let path = boot_path(deployment);
+    boot.ensure_dirs(&path, DIR_MODE)?;
+    let tree = sysroot.dir().open_dir(deployment.path())?;
+    install_files(&tree, &boot.open_dir(&path)?, layout)
+}
+
+/// Path below `/boot` of the kernel of a deployment.
+fn boot_path(deployment: &Deployment) -> String {
+    format!("ostree/{}-{}", deployment.stateroot, deployment.bootcsum)
+}
+
 impl Batch<'_> {
     /// Puts the kernel of `deployment` into `/boot` where it is not there yet, completes its
     /// entry and writes it. Nothing is synced.
@@ -45,15 +64,12 @@ impl Batch<'_> {
     ) -> Result<()> {
         let step = || "Installing kernel".to_string();
         let boot = self.sysroot.boot()?;
-        let path = format!("ostree/{}-{}", deployment.stateroot, deployment.bootcsum);
+        let path = boot_path(deployment);
         if self.is_in_place(boot, deployment, &path)? {
             self.rebase(&mut deployment.entry);
         } else {
             let layout = layout(deployment)?;
-            boot.ensure_dirs(&path, DIR_MODE)?;
-            let dest = boot.open_dir(&path)?;
-            let tree = self.sysroot.dir().open_dir(deployment.path())?;
-            install_files(&tree, &dest, &layout).during(step)?;
+            install_kernel(self.sysroot, deployment, &layout).during(step)?;
             self.name_kernel(&mut deployment.entry, &path, &layout);
             if let Some(aboot) = &layout.aboot {
                 deployment.entry.set("aboot", &format!("/{path}/{}", aboot.name));

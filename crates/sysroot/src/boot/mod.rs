@@ -16,7 +16,7 @@ mod version;
 pub use bootloader::Bootloader;
 pub use entries::{BootLink, ReadEntry, read_entries};
 pub use grub2::grub2_config;
-pub(crate) use install::{entry_name, missing_bytes};
+pub(crate) use install::{entry_name, install_kernel, missing_bytes};
 pub use programs::BootPrograms;
 pub use settings::BootSettings;
 pub use swap::{SwapKind, SwapReport};

@@ -51,7 +51,7 @@ impl SwapReport {
 /// Whether a new list needs new entries: where only trees change behind the same kernels,
 /// arguments, versions and stateroots, the links are enough.
 pub(crate) fn needs_bootswap(sysroot: &Sysroot, new: &[Deployment]) -> bool {
-    let old = sysroot.deployments();
+    let old = sysroot.listed();
     old.len() != new.len() || old.iter().zip(new).any(|(a, b)| !entries_agree(sysroot, a, b))
 }
 
@@ -87,11 +87,12 @@ pub(crate) fn write_deployments(
     mut new: Vec<Deployment>,
     layout: Option<KernelLayout>,
 ) -> Result<SwapReport> {
+    let dropped = drop_staged(sysroot, &mut new)?;
     links::assign_bootserials(&mut new);
-    let count_change = new.len() as i64 - sysroot.deployments().len() as i64;
+    let count_change = new.len() as i64 - sysroot.listed().len() as i64;
     let kind = if needs_bootswap(sysroot, &new) {
         SwapKind::Bootloader
-    } else if sysroot.deployments().iter().zip(&new).all(|(a, b)| a.same_as(b)) {
+    } else if sysroot.listed().iter().zip(&new).all(|(a, b)| a.same_as(b)) {
         SwapKind::None
     } else {
         SwapKind::Links
@@ -104,11 +105,24 @@ pub(crate) fn write_deployments(
         SwapKind::Links => swap_links(sysroot, &new).map(|()| kind)?,
         _ => swap_bootloader(sysroot, new, layout)?,
     };
-    if kind != SwapKind::None {
+    if kind != SwapKind::None || dropped {
         sysroot.touch()?;
         sysroot.reload().during(|| "Reloading deployments after commit".into())?;
     }
     Ok(SwapReport { kind, version: sysroot.boot_version(), count_change })
+}
+
+/// Takes staged deployments out of `new`, which is about boot entries. One that comes first
+/// stays staged, one that does not is taken back: true where that was so.
+fn drop_staged(sysroot: &mut Sysroot, new: &mut Vec<Deployment>) -> Result<bool> {
+    let stays = new.first().is_some_and(|first| first.staged);
+    new.retain(|deployment| !deployment.staged);
+    if stays || sysroot.staged().is_none() {
+        return Ok(false);
+    }
+    sysroot.forget_staged()?;
+    sysroot.reload()?;
+    Ok(true)
 }
 
 fn check_list(sysroot: &Sysroot, new: &[Deployment]) -> Result<()> {
@@ -192,6 +206,13 @@ fn prepare_link(boot: &Dir, major: u8) -> Result<()> {
     boot.symlink(format!("loader.{major}"), "loader.tmp").during(step)
 }
 
+impl Sysroot {
+    /// Everything written so far becomes durable, in whatever form.
+    pub(crate) fn sync_all(&self) -> Result<()> {
+        sync_plainly(self)
+    }
+}
+
 /// Everything written so far becomes durable, on the file system of the deployments and on
 /// that of `/boot`. `core.fsync=false` in the repository's config leaves out the first, as in
 /// libostree, unless it is the second.
@@ -212,11 +233,15 @@ fn sync_for_links(sysroot: &Sysroot) -> Result<()> {
     if sysroot.options().programs.watchdog.as_ref().is_some_and(|w| w.rehearse) {
         return full_sync(sysroot);
     }
+    sync_plainly(sysroot).during(step)
+}
+
+fn sync_plainly(sysroot: &Sysroot) -> Result<()> {
     let boot = sysroot.boot()?;
-    boot.sync_fs().during(step)?;
+    boot.sync_fs()?;
     let apart = boot.stat_self()?.dev != sysroot.ostree().stat_self()?.dev;
     if apart && sysroot.repo().config().fsync {
-        sysroot.ostree().sync_fs().during(step)?;
+        sysroot.ostree().sync_fs()?;
     }
     Ok(())
 }
@@ -245,7 +270,8 @@ pub(crate) fn write_refs(
     version: BootVersion,
     deployments: &[Deployment],
 ) -> Result<()> {
-    let commits: Vec<Checksum> = deployments.iter().map(|d| d.checksum).collect();
+    let staged = sysroot.staged().into_iter();
+    let commits: Vec<Checksum> = staged.chain(deployments).map(|d| d.checksum).collect();
     crate::cleanup::write_ref_set(sysroot.repo_mut(), version, &commits)
         .during(|| "Generating deployment refs".into())
 }

@@ -32,6 +32,8 @@ pub struct DeployReport {
     pub name: String,
     /// Its stateroot.
     pub stateroot: String,
+    /// It waits to be finished at shutdown.
+    pub staged: bool,
     /// How the tree was made.
     pub method: TreeMethod,
     /// Why so.
@@ -80,6 +82,9 @@ impl Sysroot {
         let before = CleanupOptions { prune: false };
         self.cleanup(lock, builder, before).during(|| "Performing initial cleanup".into())?;
         account.end("cleanup");
+        if plan.parts.options.stage {
+            return self.stage(lock, plan, builder, account);
+        }
 
         let made = self.make_tree(&plan, builder, account);
         let made = made.inspect_err(|_| builder.abandon(self, &plan.stateroot));
@@ -106,6 +111,7 @@ impl Sysroot {
         Ok(DeployReport {
             name: plan.name,
             stateroot: plan.stateroot,
+            staged: false,
             method: tree.method,
             reason: plan.tree.reason,
             tree: tree.stats,
@@ -120,7 +126,7 @@ impl Sysroot {
     }
 
     /// The tree in its place with everything but boot entries.
-    fn make_tree(
+    pub(crate) fn make_tree(
         &self,
         plan: &DeployPlan,
         builder: &dyn TreeBuilder,
@@ -129,10 +135,19 @@ impl Sysroot {
         let target = plan.target();
         let tree = builder.build(self, &target)?;
         account.end("tree");
-        let merged = etc::build(self, &plan.parts, &tree)?;
+        let parts = &plan.parts;
+        // What is staged has its defaults until shutdown.
+        let merge = parts.merge.filter(|_| !parts.options.stage);
+        let merge = merge.map(|at| self.deployment(at)).transpose()?;
+        let merged = etc::build(self, &parts.etc, merge, parts.checksum, &tree)?;
         account.end("etc");
         builder.place(self, &target, &tree)?;
-        self.finish_tree(&plan.parts, &tree.dir)?;
+        var::prepare(self, &parts.deployment, &tree.dir, parts.root)?;
+        match parts.options.stage {
+            true => self.write_origin_of(&parts.deployment)?,
+            false => self.finish_tree(&parts.deployment, &tree.dir)?,
+        }
+        parts.cache.save(self.ostree())?;
         account.end("finish");
         Ok((tree, merged))
     }
@@ -145,22 +160,23 @@ impl Sysroot {
         parts.order.iter().map(pick).collect()
     }
 
-    /// `/var`, the overlay directories, the origin and the immutable bit.
-    fn finish_tree(&self, parts: &Parts, tree: &Dir) -> Result<()> {
-        let deployment = &parts.deployment;
-        var::prepare(self, deployment, tree, parts.root)?;
+    /// The overlay directories, the origin and the immutable bit.
+    pub(crate) fn finish_tree(&self, deployment: &Deployment, tree: &Dir) -> Result<()> {
         var::drop_update_stamp(self, &deployment.stateroot)?;
         self.make_backing(deployment, tree).during(|| "Preparing deployment backing dir".into())?;
-        if let Some(origin) = &deployment.origin {
-            let dir = deploy_dir(self, &deployment.stateroot)?;
-            let name = format!("{}.origin", deployment.name());
-            dir.write(&name, origin.to_string().as_bytes(), 0o644)
-                .during(|| "Writing out origin file".into())?;
-        }
+        self.write_origin_of(deployment)?;
         if !self.options().mutable_deployments {
             tree.set_immutable(true)?;
         }
-        parts.cache.save(self.ostree())
+        Ok(())
+    }
+
+    fn write_origin_of(&self, deployment: &Deployment) -> Result<()> {
+        let Some(origin) = &deployment.origin else { return Ok(()) };
+        let dir = deploy_dir(self, &deployment.stateroot)?;
+        let name = format!("{}.origin", deployment.name());
+        dir.write(&name, origin.to_string().as_bytes(), 0o644)
+            .during(|| "Writing out origin file".into())
     }
 
     /// Room for overlays over the root, as libostree makes it since 2024.

@@ -4,12 +4,12 @@ use trefoil_format::checksum::Checksum;
 use trefoil_fsat::Dir;
 use trefoil_repo::{RepoError, TreeEntry, TreeId};
 
-use super::plan::Parts;
-use super::{BuiltTree, TreeEtc};
+use super::{BuiltTree, TreeEtc, TreeMethod, TreeStats};
 use crate::error::During;
 use crate::etc::{
-    Action, Applied, EtcIndex, IndexState, LocalChanges, MergePlan, PlanOptions, RecycleSources,
-    Sides, Sources, apply_fresh, apply_recycled, diff, file_system_now, plan as plan_merge,
+    Action, Applied, Conflict, EtcIndex, IndexState, LocalChanges, MergePlan, PlanOptions,
+    RecycleSources, Scan, Sides, Skipped, Sources, apply_fresh, apply_recycled, diff,
+    file_system_now, plan as plan_merge,
 };
 use crate::{Deployment, Result, Sysroot, SysrootError, Unlocked};
 
@@ -140,16 +140,20 @@ pub(crate) fn rename_index(sysroot: &Sysroot, stateroot: &str, from: &str, to: &
 }
 
 /// Makes the planned `etc` in `tree`. `None` for a tree without `/usr/etc`.
-pub(super) fn build(sysroot: &Sysroot, parts: &Parts, tree: &BuiltTree) -> Result<Option<Applied>> {
+pub(super) fn build(
+    sysroot: &Sysroot,
+    plan: &EtcPlan,
+    merge: Option<&Deployment>,
+    commit: Checksum,
+    tree: &BuiltTree,
+) -> Result<Option<Applied>> {
     let step = || "Preparing /etc".to_string();
-    let (Some(merge), Some(defaults)) = (&parts.etc.merge, parts.etc.defaults) else {
+    let (Some(actions), Some(defaults)) = (&plan.merge, plan.defaults) else {
         return Ok(None);
     };
-    let local = match parts.merge {
+    let local = match merge {
         None => None,
-        Some(at) => {
-            Some(sysroot.dir().open_dir(format!("{}/etc", sysroot.deployment(at)?.path()))?)
-        }
+        Some(merge) => Some(sysroot.dir().open_dir(format!("{}/etc", merge.path()))?),
     };
     let new_defaults = tree.dir.open_dir("usr/etc").during(step)?;
     let objects = (sysroot.repo(), defaults);
@@ -157,7 +161,7 @@ pub(super) fn build(sysroot: &Sysroot, parts: &Parts, tree: &BuiltTree) -> Resul
         new_defaults: &new_defaults,
         local: local.as_ref(),
         objects: Some(objects),
-        commit: parts.checksum,
+        commit,
     };
     let applied = match &tree.etc {
         TreeEtc::AsCommitted => {
@@ -165,12 +169,12 @@ pub(super) fn build(sysroot: &Sysroot, parts: &Parts, tree: &BuiltTree) -> Resul
             if tree.dir.exists("etc")? {
                 tree.dir.rmdir("etc").during(step)?;
             }
-            apply_fresh(merge, sources, &tree.dir)
+            apply_fresh(actions, sources, &tree.dir)
         }
         TreeEtc::Recycled { index, scan, defaults } => {
             let etc = tree.dir.open_dir("etc")?;
             let old = RecycleSources { etc: &etc, index, scan: scan.as_ref(), defaults: *defaults };
-            apply_recycled(merge, sources, objects, old)
+            apply_recycled(actions, sources, objects, old)
         }
     };
     applied.map(Some).during(step)
@@ -178,7 +182,7 @@ pub(super) fn build(sysroot: &Sysroot, parts: &Parts, tree: &BuiltTree) -> Resul
 
 /// Keeps an index of the new `etc` for the next merge. Called after the last sync, when as
 /// few entries as possible are too fresh to be believed. Not durable.
-pub(super) fn seal(
+pub(crate) fn seal(
     sysroot: &Sysroot,
     deployment: &Deployment,
     etc: &Dir,
@@ -191,6 +195,75 @@ pub(super) fn seal(
         index.store(&state, &index_name(&deployment.stateroot, &deployment.name()))?;
     }
     Ok(())
+}
+
+/// The merge of `/etc` into a tree that was made earlier, with its defaults: the work of
+/// finalization.
+#[derive(Debug)]
+pub(crate) struct MergeWork {
+    plan: EtcPlan,
+}
+
+impl MergeWork {
+    /// Works it out. Changes nothing.
+    ///
+    /// # Errors
+    /// The two sides cannot be merged.
+    pub(crate) fn plan(
+        sysroot: &Sysroot,
+        deployment: &Deployment,
+        merge: Option<&Deployment>,
+    ) -> Result<MergeWork> {
+        let commit = sysroot.repo().load_commit(&deployment.checksum)?;
+        let root = TreeId::of_commit(&commit);
+        let plan =
+            plan_etc(sysroot, merge, &root).during(|| "Planning the merge of /etc".into())?;
+        if let Some(actions) = &plan.merge {
+            actions.check()?;
+        }
+        Ok(MergeWork { plan })
+    }
+
+    /// Merges. What was sealed with an index is brought to the wanted state, anything else is
+    /// made anew.
+    pub(crate) fn apply(
+        &self,
+        sysroot: &Sysroot,
+        deployment: &Deployment,
+        merge: Option<&Deployment>,
+    ) -> Result<Option<Applied>> {
+        let dir = sysroot.dir().open_dir(deployment.path())?;
+        let index =
+            load_index(sysroot, &deployment.stateroot, &deployment.name(), &deployment.checksum)?;
+        let mut etc = TreeEtc::AsCommitted;
+        if let (Some(index), Some(defaults), Some(found)) =
+            (index, self.plan.defaults, dir.open_dir_opt("etc")?)
+            && let Some(scan) = Scan::of(&index, &found)?
+        {
+            etc = TreeEtc::Recycled { index: Box::new(index), scan: Some(scan), defaults };
+        } else if self.plan.defaults.is_some() {
+            dir.remove_all("etc")?;
+        }
+        let (method, stats) = (TreeMethod::Full, TreeStats::default());
+        let tree = BuiltTree { dir, etc, method, stats };
+        build(sysroot, &self.plan, merge, deployment.checksum, &tree)
+    }
+
+    /// As [`seal`].
+    pub(crate) fn seal(
+        &self,
+        sysroot: &Sysroot,
+        deployment: &Deployment,
+        applied: &Applied,
+    ) -> Result<()> {
+        let etc = sysroot.dir().open_dir(format!("{}/etc", deployment.path()))?;
+        seal(sysroot, deployment, &etc, applied)
+    }
+
+    /// Every path where it had to choose, and what it left out.
+    pub(crate) fn outcome(self) -> (Vec<Conflict>, Vec<Skipped>) {
+        self.plan.merge.map(|plan| (plan.conflicts, plan.skipped)).unwrap_or_default()
+    }
 }
 
 pub(crate) fn find_dir(sysroot: &Sysroot, root: TreeId, path: &str) -> Result<Option<TreeId>> {

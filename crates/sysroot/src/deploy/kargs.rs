@@ -21,6 +21,12 @@ pub struct KargOptions {
 }
 
 impl KargOptions {
+    /// Whether the arguments are not just those of the merge deployment.
+    pub(crate) fn is_change(&self) -> bool {
+        let lists = [&self.replace, &self.append, &self.append_if_missing, &self.delete];
+        self.none || self.proc_cmdline.is_some() || lists.iter().any(|list| !list.is_empty())
+    }
+
     /// The arguments of the new deployment; `None` where it has none at all.
     pub(crate) fn resolve(&self, merge: Option<&Deployment>) -> Result<Option<KernelArgs>> {
         let mut kargs = match (self.none, &self.proc_cmdline, merge) {

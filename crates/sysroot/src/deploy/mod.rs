@@ -13,10 +13,13 @@ use trefoil_format::keyfile::KeyFile;
 pub use crate::cleanup::Unlisted;
 pub use apply::{DeployReport, PlannedAgainst};
 pub use etc::load_index;
-pub(crate) use etc::{find_dir, forget_index, local_changes, rename_index};
+pub(crate) use etc::{
+    MergeWork, find_dir, forget_index, local_changes, rename_index, seal as seal_etc,
+};
 pub use kargs::KargOptions;
 pub use plan::{BootPlan, DeployPlan, SpaceNeed};
 pub use retain::Retain;
+pub(crate) use retain::next_list;
 pub use tree::{
     BuiltTree, FullCheckout, TreeBuilder, TreeEtc, TreeMethod, TreePlan, TreeStats, TreeTarget,
     deploy_dir,
@@ -44,6 +47,13 @@ pub struct DeployOptions {
     pub no_prune: bool,
     /// Never convert a spare, always check out in full.
     pub no_recycle: bool,
+    /// Leave the merge of `/etc` and the boot entries to [`Sysroot::finalize_staged`]
+    /// (`--stage`). Only on the running machine.
+    ///
+    /// [`Sysroot::finalize_staged`]: crate::Sysroot::finalize_staged
+    pub stage: bool,
+    /// With `stage`: not before it is unlocked.
+    pub lock_finalization: bool,
     /// Count what a full checkout would make, which reads every directory of the commit: for
     /// plans that are shown.
     pub estimate: bool,
@@ -62,6 +72,8 @@ impl DeployOptions {
             not_as_default: false,
             no_prune: false,
             no_recycle: false,
+            stage: false,
+            lock_finalization: false,
             estimate: false,
         }
     }

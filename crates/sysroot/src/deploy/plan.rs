@@ -69,22 +69,23 @@ pub struct DeployPlan {
     /// Space needed and there.
     pub space: Vec<SpaceNeed>,
     #[serde(skip)]
-    pub(super) parts: Parts,
+    pub(crate) parts: Parts,
 }
 
 /// What applying the plan needs besides.
 #[derive(Clone, Debug)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     pub(super) against: PlannedAgainst,
-    pub(super) options: DeployOptions,
+    pub(crate) options: DeployOptions,
     pub(super) checksum: Checksum,
     pub(super) root: TreeId,
-    pub(super) layout: KernelLayout,
+    pub(crate) layout: KernelLayout,
     pub(super) cache: BootcsumCache,
-    pub(super) deployment: Deployment,
+    pub(crate) deployment: Deployment,
     /// Positions in the list planned against; `None` is the new deployment.
     pub(super) order: Vec<Option<usize>>,
-    pub(super) merge: Option<usize>,
+    pub(crate) merge: Option<usize>,
+    /// The `etc` that is made at once: that of a staged deployment has its defaults only.
     pub(super) etc: EtcPlan,
 }
 
@@ -121,6 +122,8 @@ impl Sysroot {
         let list = next_list(self, &stateroot, merge, options.retain, !options.not_as_default);
         let root = TreeId::of_commit(&commit);
         let etc = plan_etc(self, merge, &root).during(|| "Planning the merge of /etc".into())?;
+        let preview = etc.merge.clone();
+        let etc = if options.stage { plan_etc(self, None, &root)? } else { etc };
         let name = deployment.name();
         let target = TreeTarget {
             stateroot: &stateroot,
@@ -140,7 +143,7 @@ impl Sysroot {
             order: list.iter().map(|d| label(d.unwrap_or(&deployment))).collect(),
             retired: self.retired(&list),
             tree,
-            etc: etc.merge.clone(),
+            etc: preview,
             boot,
             space,
             parts: Parts {
@@ -163,6 +166,11 @@ impl Sysroot {
     /// Where to deploy what; fails for what never can be.
     fn check_request(&self, options: &DeployOptions) -> Result<(String, Checksum, Commit)> {
         let stateroot = self.stateroot_or_booted(options.stateroot.as_deref())?;
+        if options.stage && self.booted().is_none() {
+            return Err(SysrootError::Refused(
+                "Cannot stage deployment: Not currently booted into an OSTree system".into(),
+            ));
+        }
         if !self.has_stateroot(&stateroot)? {
             return Err(SysrootError::NoStateroot { name: stateroot });
         }
@@ -206,6 +214,7 @@ impl Sysroot {
             entry_name: None,
             unlocked: Unlocked::None,
             staged: false,
+            finalization_locked: false,
             identity: (0, 0),
             index: 0,
         })

@@ -53,6 +53,12 @@ pub(crate) fn next_list<'a>(
     if !list.contains_new() {
         list.push(None);
     }
+    // A staged deployment stays only where it stays first.
+    let mut at = 0;
+    list.retain(|found| {
+        at += 1;
+        at == 1 || !found.is_some_and(|deployment| deployment.staged)
+    });
     list
 }
 

@@ -113,6 +113,9 @@ pub trait TreeBuilder {
     /// be what was missing. Best effort: nothing depends on it.
     fn abandon(&self, _sysroot: &Sysroot, _stateroot: &str) {}
 
+    /// Told before a tree is opened for writing by others: it can never be converted again.
+    fn distrust(&self, sysroot: &Sysroot, stateroot: &str, name: &str) -> Result<()>;
+
     /// Offers a tree that no boot entry names. True where it was taken, and is no longer
     /// below `deploy`; otherwise it will be deleted. Its immutable bit is off.
     fn retire(&self, sysroot: &Sysroot, tree: &Unlisted) -> Result<bool>;
@@ -165,6 +168,10 @@ impl TreeBuilder for FullCheckout {
     }
 
     fn place(&self, _: &Sysroot, _: &TreeTarget<'_>, _: &BuiltTree) -> Result<()> {
+        Ok(())
+    }
+
+    fn distrust(&self, _: &Sysroot, _: &str, _: &str) -> Result<()> {
         Ok(())
     }
 

@@ -281,6 +281,13 @@ impl TreeBuilder for SpareBuilder {
         }
     }
 
+    fn distrust(&self, sysroot: &Sysroot, stateroot: &str, name: &str) -> Result<()> {
+        match Store::open(sysroot, stateroot)? {
+            Some(store) => store.forget(name),
+            None => Ok(()),
+        }
+    }
+
     fn retire(&self, sysroot: &Sysroot, tree: &Unlisted) -> Result<bool> {
         // Whatever was planned may rest on the spare that goes now.
         self.planned.borrow_mut().take();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use trefoil_format::keyfile::KeyFile;
 use trefoil_sysroot::deploy::{DeployOptions, KargOptions, Retain};
-use trefoil_sysroot::{Sysroot, origin};
+use trefoil_sysroot::origin;
 
 use super::engine::{Engine, EngineArgs, ReportArgs};
 use super::instutil::proc_cmdline;
@@ -84,12 +84,13 @@ struct DeployKargs {
     karg_delete: Vec<String>,
 }
 
-/// What `ostree` has and we do not, with its own words where the sysroot is not booted.
 #[derive(Args, Debug)]
 struct StageArgs {
-    #[arg(long, hide = true)]
+    /// Complete deployment at OS shutdown
+    #[arg(long)]
     stage: bool,
-    #[arg(long, hide = true)]
+    /// Prevent automatic deployment finalization on shutdown
+    #[arg(long)]
     lock_finalization: bool,
     #[arg(long, hide = true, value_name = "FILE")]
     overlay_initrd: Vec<PathBuf>,
@@ -102,12 +103,18 @@ pub fn run(args: DeployArgs, target: &Target<'_>) -> Result<()> {
     let engine = Engine { target, engine: args.engine, report: args.report };
     if args.dry_run {
         let sysroot = target.open()?;
-        args.stage.refuse(&sysroot)?;
         return engine.dry_run(&sysroot, &options);
     }
     let (mut sysroot, lock) = target.open_locked()?;
-    args.stage.refuse(&sysroot)?;
     engine.deploy(&mut sysroot, &lock, &options)
+}
+
+impl DeployArgs {
+    /// What will be listed is decided at shutdown, without these.
+    fn can_be_staged(&self) -> bool {
+        let RetainArgs { retain, retain_pending, retain_rollback } = self.retain;
+        !(retain || retain_pending || retain_rollback || self.not_as_default)
+    }
 }
 
 fn check(args: &DeployArgs) -> Result<()> {
@@ -122,6 +129,11 @@ fn check(args: &DeployArgs) -> Result<()> {
         "Can't specify both --karg-none and --karg-delete"
     } else if args.no_merge && !kargs.karg_delete.is_empty() {
         "Can't specify both --no-merge and --karg-delete"
+    } else if (args.stage.stage || args.stage.lock_finalization) && !args.can_be_staged() {
+        return Err(CliError::failed(match args.not_as_default {
+            true => "--stage cannot currently be combined with --not-as-default",
+            false => "--stage cannot currently be combined with --retain arguments",
+        }));
     } else if !args.stage.overlay_initrd.is_empty() {
         return Err(CliError::not_yet("'admin deploy --overlay-initrd'"));
     } else {
@@ -150,6 +162,8 @@ fn options(args: &DeployArgs) -> Result<DeployOptions> {
             rollback: args.retain.retain_rollback,
         },
         not_as_default: args.not_as_default,
+        stage: args.stage.stage || args.stage.lock_finalization,
+        lock_finalization: args.stage.lock_finalization,
         no_prune: args.no_prune,
         ..DeployOptions::new(&args.arguments[0])
     })
@@ -158,20 +172,4 @@ fn options(args: &DeployArgs) -> Result<DeployOptions> {
 fn read_origin(path: &Path) -> Result<KeyFile> {
     let text = user_files::read(path)?;
     Ok(origin::parse(&path.to_string_lossy(), text.as_bytes())?)
-}
-
-impl StageArgs {
-    fn refuse(&self, sysroot: &Sysroot) -> Result<()> {
-        if self.stage || self.lock_finalization { Err(staging(sysroot)) } else { Ok(()) }
-    }
-}
-
-/// Why nothing is staged.
-pub fn staging(sysroot: &Sysroot) -> CliError {
-    match sysroot.booted() {
-        Some(_) => CliError::not_yet("staging deployments"),
-        None => {
-            CliError::failed("Cannot stage deployment: Not currently booted into an OSTree system")
-        }
-    }
 }

@@ -9,7 +9,7 @@ use trefoil_sysroot::spare::{SpareBuilder, Trust};
 use trefoil_sysroot::{Account, Phase, Sysroot, SysrootLock};
 
 use super::target::Target;
-use super::timings;
+use super::{finalizer, timings};
 use crate::environment;
 use crate::error::{CliError, Result};
 
@@ -102,7 +102,10 @@ impl Engine<'_> {
             account.end("two-buffers");
         }
         die_before_commit(sysroot)?;
-        self.say_plan(&plan)?;
+        if options.stage {
+            finalizer::start(self.target.cx)?;
+        }
+        self.say_plan(&plan, options.stage)?;
         let json = self.plan_json(&plan)?;
         let report = sysroot.apply_deploy(lock, plan, &builder, &mut account)?;
         drop(progress);
@@ -172,10 +175,10 @@ impl Engine<'_> {
     }
 
     /// What libostree says of the merge, and every path where it had to choose.
-    fn say_plan(&self, plan: &DeployPlan) -> Result<()> {
+    fn say_plan(&self, plan: &DeployPlan, staged: bool) -> Result<()> {
         let ui = &self.target.cx.ui;
         let Some(etc) = &plan.etc else { return Ok(()) };
-        if plan.merge.is_some() && !self.report.json {
+        if plan.merge.is_some() && !self.report.json && !staged {
             ui.line(format_args!(
                 "Copying /etc changes: {} modified, {} removed, {} added",
                 etc.modified, etc.removed, etc.added
@@ -212,7 +215,8 @@ fn die_before_commit(sysroot: &Sysroot) -> Result<()> {
     Err(CliError::failed("OSTREE_REPO_TEST_ERROR_PRE_COMMIT specified"))
 }
 
-fn clock() -> impl Fn() -> Duration {
+/// The time since now.
+pub fn clock() -> impl Fn() -> Duration {
     let start = Instant::now();
     move || start.elapsed()
 }

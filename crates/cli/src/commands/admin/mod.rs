@@ -1,13 +1,18 @@
 //! `admin`: the verbs of a sysroot, one file each.
 
+mod boot_complete;
 mod cleanup;
 mod config_diff;
 mod deploy;
 mod engine;
+mod finalize_staged;
+mod finalizer;
 mod init_fs;
 mod instutil;
 mod kargs;
+mod lock_finalization;
 mod pin;
+mod post_copy;
 mod programs;
 mod rollback;
 mod set_default;
@@ -20,6 +25,7 @@ mod target;
 mod thaw_watchdog;
 mod timings;
 mod undeploy;
+mod unlock;
 mod upgrade;
 mod upgrader;
 
@@ -93,16 +99,14 @@ pub enum AdminVerb {
 
     /// Internal command to run at boot after an update was applied
     #[command(hide = true)]
-    BootComplete(NotYetArgs),
+    BootComplete(boot_complete::BootCompleteArgs),
     /// Internal command to run at shutdown time
     #[command(hide = true)]
-    FinalizeStaged(NotYetArgs),
+    FinalizeStaged(finalize_staged::FinalizeStagedArgs),
     /// Change the finalization locking state of the staged deployment
-    #[command(hide = true)]
-    LockFinalization(NotYetArgs),
+    LockFinalization(lock_finalization::LockFinalizationArgs),
     /// Update the repo and deployments as needed after a copy
-    #[command(hide = true)]
-    PostCopy(NotYetArgs),
+    PostCopy(post_copy::PostCopyArgs),
     /// Prepare deployment for soft-reboot
     #[command(hide = true)]
     PrepareSoftReboot(NotYetArgs),
@@ -113,8 +117,7 @@ pub enum AdminVerb {
     #[command(hide = true)]
     ThawWatchdog(thaw_watchdog::ThawWatchdogArgs),
     /// Make the current deployment mutable (as a hotfix or development)
-    #[command(hide = true)]
-    Unlock(NotYetArgs),
+    Unlock(unlock::UnlockArgs),
 }
 
 /// Runs `admin`.
@@ -150,14 +153,14 @@ impl AdminVerb {
             AdminVerb::Switch(args) => switch::run(args, target),
             AdminVerb::Undeploy(args) => undeploy::run(args, target),
             AdminVerb::Upgrade(args) => upgrade::run(args, target),
-            AdminVerb::BootComplete(_) => not_yet::run("admin boot-complete"),
-            AdminVerb::FinalizeStaged(_) => not_yet::run("admin finalize-staged"),
-            AdminVerb::LockFinalization(_) => not_yet::run("admin lock-finalization"),
-            AdminVerb::PostCopy(_) => not_yet::run("admin post-copy"),
+            AdminVerb::BootComplete(args) => boot_complete::run(args, target),
+            AdminVerb::FinalizeStaged(args) => finalize_staged::run(args, target),
+            AdminVerb::LockFinalization(args) => lock_finalization::run(args, target),
+            AdminVerb::PostCopy(args) => post_copy::run(args, target),
             AdminVerb::PrepareSoftReboot(_) => not_yet::run("admin prepare-soft-reboot"),
             AdminVerb::StateOverlay(_) => not_yet::run("admin state-overlay"),
             AdminVerb::ThawWatchdog(args) => thaw_watchdog::run(args, target),
-            AdminVerb::Unlock(_) => not_yet::run("admin unlock"),
+            AdminVerb::Unlock(args) => unlock::run(args, target),
         }
     }
 }

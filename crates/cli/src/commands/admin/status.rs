@@ -31,6 +31,7 @@ pub fn run(args: StatusArgs, target: &Target<'_>) -> Result<()> {
     let ui = &target.cx.ui;
     let sysroot = target.open()?;
     let status = sysroot.status()?;
+    target.warn_of_failure(&sysroot)?;
     if args.json {
         return ui.json(&status);
     }

@@ -50,7 +50,26 @@ impl<'a> Target<'a> {
             }
             other => other?,
         };
+        self.warn_of_failure(&sysroot)?;
         Ok((sysroot, lock))
+    }
+
+    /// Says that the last finalization failed, until `boot-complete` took note of it.
+    pub fn warn_of_failure(&self, sysroot: &Sysroot) -> Result<()> {
+        match sysroot.finalization_failure()? {
+            None => Ok(()),
+            Some(text) => self.cx.ui.words(format_args!(
+                "warning: finalizing the staged deployment failed, stage it again: {text}"
+            )),
+        }
+    }
+
+    /// Whether this is an OSTree system at all, running.
+    pub fn is_booted_system(&self) -> Result<bool> {
+        match self.cx.fs.open_dir("/run") {
+            Ok(run) => Ok(run.exists(BOOTED)?),
+            Err(_) => Ok(false),
+        }
     }
 
     /// How sysroots are opened here: by the environment, and by what runs.
@@ -60,7 +79,7 @@ impl<'a> Target<'a> {
         Ok(SysrootOptions {
             booted: self.booted(root)?,
             running_root: Some(root),
-            run_state: Some(PathBuf::from("/run/ostree/deployment-state")),
+            run_dir: Some(PathBuf::from("/run/ostree")),
             mutable_deployments: debug("mutable-deployments"),
             no_dtb: debug("no-dtb"),
             no_xattrs: debug("no-xattrs"),
@@ -88,7 +107,7 @@ impl<'a> Target<'a> {
             },
             _ => root,
         };
-        Ok(Some(Booted { root, var: PathBuf::from("/var") }))
+        Ok(Some(Booted { root, var: PathBuf::from("/var"), usr: PathBuf::from("/usr") }))
     }
 
     /// Prints the directory of the deployment that boots next.

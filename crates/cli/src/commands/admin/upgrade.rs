@@ -3,7 +3,6 @@
 use clap::Args;
 use trefoil_sysroot::{CleanupOptions, origin};
 
-use super::deploy::staging;
 use super::engine::{Engine, EngineArgs, ReportArgs};
 use super::target::Target;
 use super::upgrader::{Upgrader, reboot};
@@ -31,7 +30,8 @@ pub struct UpgradeArgs {
     /// Do not pull, only deploy
     #[arg(long)]
     deploy_only: bool,
-    #[arg(long, hide = true)]
+    /// Enable staged updates, completed at OS shutdown
+    #[arg(long)]
     stage: bool,
     #[arg(short, long, hide = true)]
     kexec: bool,
@@ -45,9 +45,6 @@ pub struct UpgradeArgs {
 pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     check(&args)?;
     let (mut sysroot, lock) = target.open_locked()?;
-    if args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some() {
-        return Err(staging(&sysroot));
-    }
     let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
     upgrader.check_configured()?;
     origin::remove_transient_state(&mut upgrader.origin);
@@ -66,7 +63,9 @@ pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     }
     if !args.pull_only {
         let engine = Engine { target, engine: args.engine, report: args.report };
-        engine.deploy(&mut sysroot, &lock, &upgrader.deploy_options(&commit))?;
+        let mut options = upgrader.deploy_options(&commit);
+        options.stage = args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
+        engine.deploy(&mut sysroot, &lock, &options)?;
     }
     if args.reboot { reboot(&sysroot) } else { Ok(()) }
 }
