@@ -56,6 +56,7 @@ pub struct Sysroot {
     options: SysrootOptions,
     settings: BootSettings,
     version: BootVersion,
+    is_running_root: bool,
     deployments: Vec<Deployment>,
     booted: Option<usize>,
     staged: Option<StagedState>,
@@ -68,8 +69,16 @@ impl Sysroot {
     /// No sysroot there; links or entries in a form that libostree does not write; the
     /// repository on another file system than its deployments.
     pub fn open(fs: &Fs, path: impl AsRef<Path>, options: SysrootOptions) -> Result<Sysroot> {
-        let dir = fs.open_dir(path.as_ref())?;
-        let ostree = dir.open_dir_following("ostree")?;
+        let root = fs.open_dir(path.as_ref())?;
+        let ostree = root.open_dir_following("ostree")?;
+        let is_running_root = Some(root.stat_self()?.identity()) == options.running_root;
+        let boot = if root.exists("boot")? { Some(root.open_dir_following("boot")?) } else { None };
+        // On a running system `/ostree` leads to `/sysroot/ostree`: from there on no path
+        // below passes a link.
+        let dir = match root.read_link("ostree") {
+            Ok(_) => ostree.open_dir_following("..")?,
+            Err(_) => root,
+        };
         let repo_dir = dir.open_dir_following("ostree/repo").during(opening_repo)?;
         let (on, expected) = (repo_dir.stat_self()?.dev, ostree.stat_self()?.dev);
         if on != expected {
@@ -82,7 +91,6 @@ impl Sysroot {
             repo.set_boot_id(id.as_str());
         }
         let settings = BootSettings::from_config(&repo.config().key_file)?;
-        let boot = if dir.exists("boot")? { Some(dir.open_dir_following("boot")?) } else { None };
         let version = BootVersion::default();
         let mut sysroot = Sysroot {
             dir,
@@ -92,6 +100,7 @@ impl Sysroot {
             options,
             settings,
             version,
+            is_running_root,
             deployments: Vec::new(),
             booted: None,
             staged: None,
@@ -125,7 +134,7 @@ impl Sysroot {
                 ));
             }
         }
-        if let Some((staged, state)) = self.load_staged()? {
+        if let Some((staged, state)) = self.load_staged(&loaded)? {
             loaded.insert(0, staged);
             loaded.iter_mut().enumerate().for_each(|(index, d)| d.index = index);
             self.booted = self.booted.map(|at| at + 1);
@@ -256,7 +265,13 @@ impl Sysroot {
         self.dir.fs()
     }
 
-    /// The root of the sysroot.
+    /// Whether it was opened as the root of the running system.
+    pub fn is_running_root(&self) -> bool {
+        self.is_running_root
+    }
+
+    /// The directory that `ostree` lies in: the root of the sysroot, but `/sysroot` on a running
+    /// system.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }

@@ -221,7 +221,8 @@ fn bad_input_changes_nothing() {
         ("undeploy 7", "error: Out of range deployment index 7, expected < 1"),
         ("pin booted", "error: Deployment type not found: booted"),
         ("rollback --os=testos", "error: stateroot testos has no deployment to roll back to"),
-        ("unlock", "error: 'admin unlock' is not implemented yet"),
+        ("unlock", "error: Not currently booted into an OSTree system"),
+        ("lock-finalization", "error: No staged deployment"),
         ("nosuch", "error: Unknown \"admin\" subcommand 'nosuch'"),
     ] {
         let said = site.trefoil(&format!("admin {words}"));
@@ -248,7 +249,8 @@ fn help_names_every_verb_and_option() {
         .filter_map(|line| line.split_whitespace().next().map(str::to_string))
         .collect();
     let expected = "cleanup config-diff deploy init-fs kargs os-init stateroot-init pin rollback \
-                    set-default set-origin spare status switch undeploy upgrade";
+                    set-default set-origin spare status switch undeploy upgrade lock-finalization \
+                    post-copy unlock";
     assert_eq!(verbs.join(" "), expected);
     let text = help(&["admin", "deploy"]);
     let options: Vec<&str> = text
@@ -258,7 +260,7 @@ fn help_names_every_verb_and_option() {
         .collect();
     for option in "--os --stateroot --origin-file --no-prune --no-merge --retain --retain-pending \
                    --retain-rollback --not-as-default --karg-proc-cmdline --karg --karg-append \
-                   --karg-none --karg-delete --dry-run --trust --no-recycle --two-buffers --json --timings \
+                   --karg-none --karg-delete --stage --lock-finalization --dry-run --trust --no-recycle --two-buffers --json --timings \
                    --sysroot"
         .split_whitespace()
     {

@@ -76,7 +76,7 @@ pub(super) fn program(sysroot: &Sysroot) -> Result<&Path> {
                 .into(),
         ));
     };
-    if is_mkconfig(program) && sysroot.booted().is_none() && !is_running_root(sysroot)? {
+    if is_mkconfig(program) && sysroot.booted().is_none() && !sysroot.is_running_root() {
         return Err(SysrootError::Refused(format!(
             "boot loader grub2: {} writes for the running system, and running it inside the \
              deployment is not supported yet: set OSTREE_GRUB2_EXEC, or sysroot.bootloader \
@@ -85,10 +85,6 @@ pub(super) fn program(sysroot: &Sysroot) -> Result<&Path> {
         )));
     }
     Ok(program)
-}
-
-fn is_running_root(sysroot: &Sysroot) -> Result<bool> {
-    Ok(Some(sysroot.dir().stat_self()?.identity()) == sysroot.options().running_root)
 }
 
 /// Has the configuration written for the entries in `loader.MAJOR`. Below an EFI system

@@ -31,8 +31,8 @@ pub(super) fn require(sysroot: &Sysroot, bootloader: Bootloader) -> Result<()> {
         if flag(sysroot, "/sys/firmware/uv", "prot_virt_guest")? == Some(true) {
             return refused("images for IBM Secure Execution are not supported yet");
         }
-        if sysroot.booted().is_none() && !sysroot.deployments().is_empty() {
-            return refused("running zipl inside a deployment is not supported yet");
+        if sysroot.booted().is_none() {
+            return refused("running zipl for a system that is not running is not supported yet");
         }
     }
     Ok(())

@@ -125,12 +125,7 @@ impl Sysroot {
         staged: &Deployment,
         merge: Option<&Deployment>,
     ) -> Result<SwapReport> {
-        let mut new = Deployment { staged: false, finalization_locked: false, ..staged.clone() };
-        if let (None, Some(merge)) = (new.entry.get("options"), merge)
-            && let Some(options) = merge.entry.get("options")
-        {
-            new.entry.set("options", options);
-        }
+        let new = Deployment { staged: false, finalization_locked: false, ..staged.clone() };
         let list = next_list(self, &staged.stateroot, merge, Retain::default(), true);
         let list = list.into_iter().map(|d| d.unwrap_or(&new).clone()).collect();
         let mut cache = BootcsumCache::load(self.ostree())?;

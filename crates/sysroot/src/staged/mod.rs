@@ -62,8 +62,11 @@ impl Sysroot {
         Ok(parent.open_dir(name)?)
     }
 
-    /// Loads what is staged on the running machine.
-    pub(crate) fn load_staged(&self) -> Result<Option<(Deployment, StagedState)>> {
+    /// Loads what is staged on the running machine, next to the deployments that have entries.
+    pub(crate) fn load_staged(
+        &self,
+        listed: &[Deployment],
+    ) -> Result<Option<(Deployment, StagedState)>> {
         if self.options().booted.is_none() {
             return Ok(None);
         }
@@ -71,21 +74,28 @@ impl Sysroot {
         let Some(bytes) = run.read_opt(STATE, LIMIT)? else { return Ok(None) };
         let step = || "Loading staged deployment".to_string();
         let state = StagedState::parse(&bytes).during(step)?;
-        let deployment = self.staged_deployment(&state).during(step)?;
+        let deployment = self.staged_deployment(&state, listed).during(step)?;
         Ok(Some((deployment, state)))
     }
 
-    fn staged_deployment(&self, state: &StagedState) -> Result<Deployment> {
+    fn staged_deployment(&self, state: &StagedState, listed: &[Deployment]) -> Result<Deployment> {
         let Stub { name, stateroot, bootcsum } = &state.target;
         let Some((checksum, serial)) = parse_name(name) else {
             let what = format!("Invalid deploy name '{name}', expected CHECKSUM.TREESERIAL");
             return Err(SysrootError::State(what));
         };
         let mut entry = LoaderEntry::default();
-        if let Some(kargs) = &state.kargs {
-            let mut args = KernelArgs::default();
-            args.append_all(kargs);
-            entry.set("options", &args.to_string());
+        let merge = state.merge.as_ref();
+        let merge = merge.and_then(|stub| listed.iter().find(|d| stub.names(d)));
+        match (&state.kargs, merge.and_then(|merge| merge.entry.get("options"))) {
+            (Some(kargs), _) => {
+                let mut args = KernelArgs::default();
+                args.append_all(kargs);
+                entry.set("options", &args.to_string());
+            }
+            // It has none of its own: whatever the merge deployment has by then.
+            (None, Some(options)) => entry.set("options", options),
+            (None, None) => {}
         }
         state.extra.iter().for_each(|(key, value)| entry.set(key, value));
         let mut deployment = Deployment {

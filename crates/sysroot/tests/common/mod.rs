@@ -11,7 +11,9 @@ use std::time::Duration;
 use trefoil_fsat::Fs;
 use trefoil_repo::RepoMode;
 use trefoil_sysroot::deploy::{DeployOptions, DeployReport, FullCheckout};
-use trefoil_sysroot::{Account, Epoch, Sysroot, SysrootLock, SysrootOptions, init_fs};
+use trefoil_sysroot::{
+    Account, Booted, Epoch, Finalized, Sysroot, SysrootLock, SysrootOptions, init_fs,
+};
 use trefoil_testkit::os_tree::OsTree;
 use trefoil_testkit::ostree::Ostree;
 
@@ -97,6 +99,50 @@ impl Bench {
             ..SysrootOptions::default()
         };
         Sysroot::open(fs, self.ours(), options)
+    }
+
+    /// Opens ours as the running system, from the deployment at `index`; flags of this boot lie
+    /// in `run` beside it.
+    pub fn open_booted(&self, fs: &Fs, index: usize) -> trefoil_sysroot::Result<Sysroot> {
+        let run = self.dir.path().join("run");
+        let _ = std::fs::create_dir(&run);
+        let deployment = self.open().deployment(index)?.clone();
+        let stateroot = self.ours().join("ostree/deploy").join(STATEROOT);
+        let options = SysrootOptions {
+            mutable_deployments: true,
+            bootloader_naming_1: true,
+            booted: Some(Booted {
+                root: deployment.identity,
+                var: stateroot.join("var"),
+                usr: self.dir.path().join("no-usr"),
+            }),
+            run_dir: Some(run.join("ostree")),
+            ..SysrootOptions::default()
+        };
+        Sysroot::open(fs, self.ours(), options)
+    }
+
+    /// Stages on ours, running from the deployment at `index`.
+    pub fn stage(&self, fs: &Fs, index: usize) -> trefoil_sysroot::Result<DeployReport> {
+        let mut options = DeployOptions::new(REF);
+        (options.stateroot, options.stage) = (Some(STATEROOT.into()), true);
+        let mut sysroot = self.open_booted(fs, index)?;
+        let lock = sysroot.lock(Duration::from_secs(5))?;
+        let plan = sysroot.plan_deploy(&options, &builder())?;
+        let clock = || Duration::ZERO;
+        sysroot.apply_deploy(&lock, plan, &builder(), &mut Account::new(fs, &clock))
+    }
+
+    /// Finishes what is staged, as at shutdown.
+    pub fn finalize(&self, fs: &Fs, index: usize) -> trefoil_sysroot::Result<Finalized> {
+        let mut sysroot = self.open_booted(fs, index)?;
+        let lock = sysroot.lock(Duration::from_secs(5))?;
+        sysroot.finalize_staged(&lock, &builder())
+    }
+
+    /// Forgets the flags of this boot, as a reboot does.
+    pub fn reboot(&self) {
+        let _ = fs::remove_dir_all(self.dir.path().join("run"));
     }
 
     pub fn lock(&self, sysroot: &mut Sysroot) -> SysrootLock {

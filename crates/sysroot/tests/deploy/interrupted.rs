@@ -11,7 +11,7 @@ use crate::common::Bench;
 use trefoil_fsat::{Fault, FaultKind, Fs};
 
 /// Hundreds of deploys, each with its syncs: on a disk they would take minutes.
-const MEMORY: &str = "/dev/shm";
+pub(super) const MEMORY: &str = "/dev/shm";
 
 /// Guards: the invariant of the design, with the fault injected at each operation in turn
 /// (every one near the swaps, a sample of the many links of the checkout).
@@ -52,12 +52,12 @@ fn dying_anywhere_keeps_the_sysroot_whole() {
     assert!(swapped > 0, "no fault struck after the swap");
 }
 
-fn names(bench: &Bench) -> Vec<String> {
+pub(super) fn names(bench: &Bench) -> Vec<String> {
     bench.open().deployments().iter().map(|d| d.name()).collect()
 }
 
 /// What every entry names is there: kernel, initramfs, tree, /etc, origin.
-fn assert_bootable(bench: &Bench, names: &[String]) {
+pub(super) fn assert_bootable(bench: &Bench, names: &[String]) {
     let sysroot = bench.open();
     for (deployment, name) in sysroot.deployments().iter().zip(names) {
         for key in ["linux", "initrd"] {
@@ -87,12 +87,12 @@ fn assert_no_leftovers(bench: &Bench) {
     assert_eq!(kernels, sums.len());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("start cp");
     assert!(status.success());
 }
 
-fn restore(saved: &Path, to: &Path) {
+pub(super) fn restore(saved: &Path, to: &Path) {
     fs::remove_dir_all(to).expect("remove");
     copy(saved, to);
 }

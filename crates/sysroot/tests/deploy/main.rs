@@ -5,3 +5,4 @@ mod common;
 mod interrupted;
 mod like_libostree;
 mod refused;
+mod staged;

@@ -45,6 +45,12 @@ pub struct UpgradeArgs {
 pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     check(&args)?;
     let (mut sysroot, lock) = target.open_locked()?;
+    let stage = args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
+    if stage && sysroot.booted().is_none() {
+        // Before anything is pulled for it.
+        let text = "Cannot stage deployment: Not currently booted into an OSTree system";
+        return Err(CliError::failed(text));
+    }
     let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
     upgrader.check_configured()?;
     origin::remove_transient_state(&mut upgrader.origin);
@@ -64,7 +70,7 @@ pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     if !args.pull_only {
         let engine = Engine { target, engine: args.engine, report: args.report };
         let mut options = upgrader.deploy_options(&commit);
-        options.stage = args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
+        options.stage = stage;
         engine.deploy(&mut sysroot, &lock, &options)?;
     }
     if args.reboot { reboot(&sysroot) } else { Ok(()) }
