@@ -5,6 +5,7 @@ mod admin;
 mod as_ostree;
 mod bad_sources;
 mod bad_sysroots;
+mod boot_loaders;
 mod booted;
 mod commit_told;
 mod demo;

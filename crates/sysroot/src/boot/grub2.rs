@@ -12,14 +12,9 @@ use crate::error::During;
 use crate::{Result, Sysroot, SysrootError};
 
 const CONFIG: &str = "grub.cfg";
-/// Suffixes of GRUB's words on machines where old versions tell real mode and EFI apart, as
-/// libostree is built by default.
-const BIOS_SUFFIX: &str =
-    if cfg!(any(target_arch = "x86", target_arch = "x86_64")) { "16" } else { "" };
-const EFI_SUFFIX: &str = if cfg!(target_arch = "aarch64") { "" } else { "efi" };
-
 /// What goes into `grub.cfg` for these entries, for a script of grub2-mkconfig; `device` is
-/// GRUB's name of the device of `/boot`, `prepare` its words to find it.
+/// GRUB's name of the device of `/boot`, `prepare` its words to find it. In the words of a GRUB
+/// that needs no others for EFI, as libostree's own when built for a modern one.
 ///
 /// # Errors
 /// An entry without a kernel.
@@ -27,9 +22,7 @@ pub fn grub2_config<'a>(
     entries: impl IntoIterator<Item = &'a LoaderEntry>,
     device: &str,
     prepare: &str,
-    efi: bool,
 ) -> Result<String> {
-    let suffix = if efi { EFI_SUFFIX } else { BIOS_SUFFIX };
     let mut text = String::new();
     for (at, entry) in entries.into_iter().enumerate() {
         let title = quote(entry.get("title").unwrap_or("(Untitled)"));
@@ -42,9 +35,9 @@ pub fn grub2_config<'a>(
              load_video\nset gfxpayload=keep\ninsmod gzio\n{prepare}\n"
         ));
         let options = entry.get("options").map(|o| format!(" {o}")).unwrap_or_default();
-        text.push_str(&format!("linux{suffix} {kernel}{options}\n"));
+        text.push_str(&format!("linux {kernel}{options}\n"));
         if let Some(initrd) = entry.get("initrd") {
-            text.push_str(&format!("initrd{suffix} {initrd}\n"));
+            text.push_str(&format!("initrd {initrd}\n"));
         }
         if let Some(devicetree) = entry.get("devicetree") {
             text.push_str(&format!("devicetree {devicetree}\n"));
@@ -100,6 +93,9 @@ pub(super) fn write(sysroot: &Sysroot, major: u8) -> Result<()> {
             let dir = boot.open_dir(path)?;
             dir.unlink_opt("grub.cfg.new")?;
             generate(sysroot, major, true, &dir, "grub.cfg.new")?;
+            // GRUB boots the new list from here on: what it leads to must be there. libostree
+            // syncs only later.
+            sysroot.sync_all()?;
             replace_on_fat(&dir)
         }
     }
@@ -155,16 +151,15 @@ mod tests {
              devicetree /ostree/d\n",
         );
         let bare = LoaderEntry::parse("linux /ostree/w\n");
-        let text = grub2_config([&full, &bare], "dev-1", "search x", true).expect("kernels");
+        let text = grub2_config([&full, &bare], "dev-1", "search x").expect("kernels");
         let head = "menuentry 'It'\\''s (ostree:0)' --class gnu-linux --class gnu --class os \
                     --unrestricted 'ostree-0-dev-1' {\n";
         assert!(text.starts_with(head), "{text}");
-        let body = "search x\nlinuxefi /ostree/v a=b ostree=/x\ninitrdefi /ostree/i\ndevicetree /ostree/d\n}\n";
-        if cfg!(target_arch = "x86_64") {
-            assert!(text.contains(body), "{text}");
-            assert!(text.ends_with("\nlinuxefi /ostree/w\n}\n"), "{text}");
-        }
+        let body =
+            "search x\nlinux /ostree/v a=b ostree=/x\ninitrd /ostree/i\ndevicetree /ostree/d\n}\n";
+        assert!(text.contains(body), "{text}");
+        assert!(text.ends_with("\nlinux /ostree/w\n}\n"), "{text}");
         let none = LoaderEntry::parse("title x\n");
-        assert!(grub2_config([&none], "d", "p", false).is_err());
+        assert!(grub2_config([&none], "d", "p").is_err());
     }
 }

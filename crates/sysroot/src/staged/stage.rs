@@ -16,8 +16,7 @@ impl Sysroot {
         builder: &dyn TreeBuilder,
         account: &mut Account<'_>,
     ) -> Result<DeployReport> {
-        let (tree, defaults) =
-            self.make_tree(&plan, builder, account).during(|| "Deploying tree".to_string())?;
+        let (tree, defaults) = self.make_tree(&plan, builder, account)?;
         let parts = &plan.parts;
         let deployment = &parts.deployment;
         install_kernel(self, deployment, &parts.layout).during(|| "Installing kernel".into())?;

@@ -111,10 +111,9 @@ fn grub2_generate(args: Grub2GenerateArgs, target: &Target<'_>) -> Result<()> {
         environment::text(name).ok_or_else(|| CliError::failed(text))
     };
     let (device, prepare) = (needed("GRUB2_BOOT_DEVICE_ID")?, needed("GRUB2_PREPARE_ROOT_CACHE")?);
-    let efi = environment::text("_OSTREE_GRUB2_IS_EFI").is_some();
     let entries = read_entries(sysroot.boot()?, major)?;
     let entries = entries.iter().map(|read| &read.entry);
-    target.cx.ui.text(grub2_config(entries, &device, &prepare, efi)?)
+    target.cx.ui.text(grub2_config(entries, &device, &prepare)?)
 }
 
 /// There is no policy to label by, or we cannot read it.

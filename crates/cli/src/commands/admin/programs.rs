@@ -27,6 +27,6 @@ pub fn of_system(rehearse: bool) -> BootPrograms {
 
 fn find(name: &str) -> Option<PathBuf> {
     let path = environment::search_path();
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|p| p.is_file());
-    found
+    let mut places = std::env::split_paths(&path).map(|dir| dir.join(name));
+    places.find(|place| place.is_file())
 }
