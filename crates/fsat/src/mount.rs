@@ -1,13 +1,15 @@
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use nix::sched::CloneFlags;
+use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, fsconfig_create,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_remount, move_mount,
 };
 
 use crate::ops::Op;
-use crate::{Dir, Result};
+use crate::{Dir, Fs, Result};
 
 /// A directory with another one over it that takes all changes.
 #[derive(Debug)]
@@ -55,5 +57,31 @@ impl Overlay<'_> {
                 move_mount(&mount, "", rustix::fs::CWD, at, flags)
             },
         )
+    }
+}
+
+impl Fs {
+    /// Gives the calling thread, and those it starts from now on, mounts of its own: what is
+    /// remounted after it is so for them alone. Handles opened before it stay with the old
+    /// mounts.
+    pub fn own_mounts(&self) -> Result<()> {
+        let path = || Path::new("/").to_path_buf();
+        self.run(Op::Mount, path, || {
+            nix::sched::unshare(CloneFlags::CLONE_NEWNS)
+                .map_err(|e| Errno::from_raw_os_error(e as i32))
+        })
+    }
+
+    /// Lets what is mounted at `path` be written to; the file system itself only if it must be.
+    pub fn remount_writable(&self, path: &Path) -> Result<()> {
+        let remount = |flags: MountFlags| {
+            let run = || mount_remount(path, flags | MountFlags::RELATIME, "");
+            self.run(Op::Mount, || path.to_path_buf(), run)
+        };
+        remount(MountFlags::BIND)?;
+        match self.open_dir(path)?.space()?.read_only {
+            true => remount(MountFlags::empty()),
+            false => Ok(()),
+        }
     }
 }

@@ -17,6 +17,10 @@ const ENTER: &str = "
     mount --bind \"$D\" $R
     mount --bind $W/sysroot $R/sysroot
     mount --bind $W/sysroot/boot $R/boot
+    if [ -e $W/tools/read-only ]; then
+        mount -o remount,bind,ro $R/sysroot
+        mount -o remount,bind,ro $R/boot
+    fi
     mount --bind $W/sysroot/ostree/deploy/testos/var $R/var
     mount --bind $W/run $R/run
     mount --bind /usr $R/usr

@@ -172,6 +172,29 @@ fn a_failure_is_recorded() {
     assert_eq!(booted.in_default("etc/os.conf/now-a-directory"), "x");
 }
 
+/// Guards that a system which keeps `/sysroot` and `/boot` read-only can be changed, and that
+/// they stay read-only for everybody else.
+#[test]
+fn a_read_only_sysroot_is_no_obstacle() {
+    let Some(mut booted) = Booted::new() else { return };
+    fs::write(booted.site.path("tools/read-only"), "").expect("it is ours");
+    let third = booted.update("3");
+    let words = format!(
+        "trefoil admin deploy origin:{REF} && ! touch /sysroot/x && ! touch /boot/x && \
+         trefoil admin status"
+    );
+    let said = booted.run(&["sh", "-c", &words]);
+    assert!(said.ok && said.out.contains(&format!("  testos {third}.0 (pending)\n")), "{said:?}");
+    assert_eq!(said.err.matches("Read-only file system").count(), 2, "{said:?}");
+    booted.boot();
+    booted.update("4");
+    stage(&booted, "");
+    booted.theirs("finalize-staged");
+    booted.boot();
+    assert_eq!(booted.in_default("usr/bin/tool"), "4");
+    booted.status();
+}
+
 /// Guards that an upgrade stages too, asked by option or environment, and that options which
 /// only a finished deployment can have are refused.
 #[test]

@@ -14,6 +14,7 @@ pub fn run(_: BootCompleteArgs, target: &Target<'_>) -> Result<()> {
     if !target.is_booted_system()? {
         return Ok(());
     }
+    target.make_writable()?;
     let sysroot = target.open()?;
     let Some(text) = sysroot.finalization_failure()? else { return Ok(()) };
     sysroot.clear_finalization_failure()?;

@@ -16,6 +16,8 @@ const BOOTED: &str = "ostree-booted";
 /// Largest such file we read.
 const BOOTED_LIMIT: u64 = 1 << 20;
 const BACKING_ROOT: &str = "backing-root-device-inode";
+/// What a running system may mount read-only.
+const KEPT_READ_ONLY: [&str; 2] = ["/sysroot", "/boot"];
 /// How long another process may hold the lock before we give up.
 const LOCK_WAIT: Duration = Duration::from_secs(300);
 
@@ -42,6 +44,7 @@ impl<'a> Target<'a> {
 
     /// Opens the sysroot and takes its lock, waiting with a word where another process has it.
     pub fn open_locked(&self) -> Result<(Sysroot, SysrootLock)> {
+        self.make_writable()?;
         let mut sysroot = self.open()?;
         let lock = match sysroot.lock(Duration::ZERO) {
             Err(SysrootError::Locked { .. }) => {
@@ -70,6 +73,24 @@ impl<'a> Target<'a> {
             Ok(run) => Ok(run.exists(BOOTED)?),
             Err(_) => Ok(false),
         }
+    }
+
+    /// Where the running system keeps `/sysroot` or `/boot` read-only they become writable, for
+    /// this process alone, as with libostree. To be called before anything in them is opened.
+    pub fn make_writable(&self) -> Result<()> {
+        let fs = &self.cx.fs;
+        let root = fs.open_dir("/")?.stat_self()?.identity();
+        if fs.effective_user() != 0 || self.booted(root)?.is_none() {
+            return Ok(());
+        }
+        let read_only = |path: &&&str| -> bool {
+            fs.open_dir(path).and_then(|dir| dir.space()).is_ok_and(|space| space.read_only)
+        };
+        let locked: Vec<&&str> = KEPT_READ_ONLY.iter().filter(read_only).collect();
+        if !locked.is_empty() {
+            fs.own_mounts()?;
+        }
+        locked.iter().try_for_each(|path| Ok(fs.remount_writable(Path::new(path))?))
     }
 
     /// How sysroots are opened here: by the environment, and by what runs.
