@@ -11,7 +11,7 @@ use crate::ops::Op;
 use crate::{Dir, FsError, Result};
 
 /// Where util-linux has its program. No maintained crate makes the two calls without `unsafe`
-/// of ours; see `docs/decisions/0007-freezing.md`.
+/// of ours; see `docs/decisions/0009-freezing.md`.
 const PROGRAMS: [&str; 2] = ["/usr/sbin/fsfreeze", "/sbin/fsfreeze"];
 /// The directory, as the program finds it on its standard input.
 const TARGET: &str = "/proc/self/fd/0";

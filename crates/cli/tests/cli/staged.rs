@@ -201,6 +201,9 @@ fn a_read_only_sysroot_is_no_obstacle() {
 fn upgrades_are_staged() {
     let Some(booted) = Booted::new() else { return };
     let third = booted.update("3");
+    let said = booted.ours(&format!("deploy --stage --dry-run origin:{REF}"));
+    assert!(said.out.contains("\nstaged: /etc and boot entries wait for shutdown\n"), "{said:?}");
+    assert!(!booted.is_staged());
     booted.ours("upgrade --deploy-only --stage");
     assert!(booted.status().starts_with(&format!("  testos {third}.0 (staged)\n")));
     booted.ours("undeploy 0");

@@ -52,6 +52,8 @@ pub struct DeployPlan {
     pub stateroot: String,
     /// Name of the new deployment, `CHECKSUM.SERIAL`.
     pub name: String,
+    /// `/etc` is merged and entries are written at shutdown only.
+    pub staged: bool,
     /// The deployment whose `/etc` and kernel arguments are taken over.
     pub merge: Option<String>,
     /// Its kernel arguments, without `ostree=` of the new entry.
@@ -138,6 +140,7 @@ impl Sysroot {
         Ok(DeployPlan {
             commit: checksum.to_hex(),
             version: commit.metadata.get_str("version").map(str::to_string),
+            staged: options.stage,
             merge: merge.map(label),
             kargs: deployment.entry.get("options").map(str::to_string),
             order: list.iter().map(|d| label(d.unwrap_or(&deployment))).collect(),
@@ -279,6 +282,9 @@ impl fmt::Display for DeployPlan {
         writeln!(f, "deployment: {}/{}", self.stateroot, self.name)?;
         if let Some(version) = &self.version {
             writeln!(f, "version: {version}")?;
+        }
+        if self.staged {
+            writeln!(f, "staged: /etc and boot entries wait for shutdown")?;
         }
         let number = |n: Option<u64>| n.map_or("not counted".to_string(), |n| n.to_string());
         let TreePlan { method, reason, links, removals, dirs, bytes } = &self.tree;
