@@ -37,6 +37,7 @@ pub mod summary;
 mod transaction;
 pub mod traverse;
 mod tree_id;
+pub mod verify;
 
 pub use error::{RepoError, Result};
 pub use lock::RepoLock;
