@@ -34,6 +34,14 @@ pub fn local_iso(seconds: u64) -> String {
     }
 }
 
+/// `Tue Sep 10 02:29:42 2013` in the time zone of the machine, as C's `%c` has it.
+pub fn local_c(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%a %b %e %H:%M:%S %Y").to_string(),
+        Err(_) => "invalid".to_string(),
+    }
+}
+
 /// Now, as the times of files have it.
 pub fn file_time() -> trefoil_fsat::Timestamp {
     let now = Timestamp::now();

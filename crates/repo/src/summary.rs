@@ -128,21 +128,30 @@ fn refs_value(refs: &[SummaryRef]) -> Value {
     Value::Array(ty(REF_FORMAT), values.collect())
 }
 
-/// Writes the summary anew, as `ostree summary --update` without a key, and gives it. `now` is
-/// the time in seconds since 1970, `extra` goes in as it is. One rename, durable where the
-/// repository syncs; signatures of the old summary are removed.
+/// Signs bytes: gives the `a{sv}` that becomes `summary.sig`, or detached metadata.
+pub type Signer<'a> = &'a dyn Fn(&[u8]) -> Result<Metadata>;
+
+/// Writes the summary anew, as `ostree summary --update`, and gives it. `now` is the time in
+/// seconds since 1970, `extra` goes in as it is. One rename, durable where the repository syncs,
+/// and then another for the signatures; without a signer those of the old summary are removed.
+/// Nothing is written before everything is signed.
 ///
 /// A repository with a collection id also gets a commit of the same metadata on the ref
-/// `ostree-metadata`.
+/// `ostree-metadata`, signed as the summary is.
 ///
 /// # Errors
-/// A ref whose commit is missing or broken.
-pub fn update_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
+/// A ref whose commit is missing or broken; the signer fails.
+pub fn update_summary(
+    repo: &Repo,
+    now: u64,
+    extra: &Metadata,
+    signer: Option<Signer<'_>>,
+) -> Result<Summary> {
     let own = repo.config().collection_id.clone();
     if let Some(id) = own.as_deref().and_then(|id| CollectionId::new(id).ok()) {
-        commit_metadata(repo, &id, now, extra)?;
+        commit_metadata(repo, &id, now, extra, signer)?;
     }
-    write_summary(repo, now, extra)
+    write_summary(repo, now, extra, signer)
 }
 
 /// Writes the summary anew where `core.auto-update-summary` or its older name
@@ -152,7 +161,7 @@ pub fn update_summary_if_asked(repo: &Repo, now: u64) -> Result<Option<Summary>>
         .iter()
         .any(|key| matches!(repo.config().key_file.bool("core", key), Some(Ok(true))));
     match asked {
-        true => write_summary(repo, now, &Metadata::default()).map(Some),
+        true => write_summary(repo, now, &Metadata::default(), None).map(Some),
         false => Ok(None),
     }
 }
@@ -162,7 +171,17 @@ pub fn read_summary(repo: &Repo) -> Result<Option<Vec<u8>>> {
     Ok(repo.dir().read_opt(FILE, MAX_METADATA_SIZE)?)
 }
 
-fn write_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
+/// Reads the signatures of the summary, the bytes of an `a{sv}`; `None` where it has none.
+pub fn read_summary_signatures(repo: &Repo) -> Result<Option<Vec<u8>>> {
+    Ok(repo.dir().read_opt(SIGNATURES, MAX_METADATA_SIZE)?)
+}
+
+fn write_summary(
+    repo: &Repo,
+    now: u64,
+    extra: &Metadata,
+    signer: Option<Signer<'_>>,
+) -> Result<Summary> {
     let mut summary = collect_refs(repo)?;
     summary.metadata = extra.clone();
     let config = repo.config();
@@ -179,8 +198,16 @@ fn write_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
         say("collection-id", Value::Str(id.clone()));
     }
     let bytes = summary.to_bytes();
+    let signatures = signer.map(|sign| sign(&bytes)).transpose()?;
     repo.replace_file(repo.dir(), FILE, &bytes, config.fsync)?;
-    repo.dir().unlink_opt(SIGNATURES)?;
+    match signatures {
+        Some(signatures) => {
+            repo.replace_file(repo.dir(), SIGNATURES, &signatures.to_bytes(), config.fsync)?;
+        }
+        None => {
+            repo.dir().unlink_opt(SIGNATURES)?;
+        }
+    }
     Ok(summary)
 }
 
@@ -248,7 +275,13 @@ fn entry(repo: &Repo, name: String, checksum: Checksum) -> Result<SummaryRef> {
 }
 
 /// An empty tree whose commit carries the metadata of the repository.
-fn commit_metadata(repo: &Repo, id: &CollectionId, now: u64, extra: &Metadata) -> Result<()> {
+fn commit_metadata(
+    repo: &Repo,
+    id: &CollectionId,
+    now: u64,
+    extra: &Metadata,
+    signer: Option<Signer<'_>>,
+) -> Result<()> {
     let name = RefName::new(METADATA_REF)
         .map_err(|e| RepoError::format(format!("Invalid ref name {METADATA_REF}"), e))?;
     let refspec = Refspec { remote: None, name };
@@ -267,7 +300,8 @@ fn commit_metadata(repo: &Repo, id: &CollectionId, now: u64, extra: &Metadata) -
         root_tree: txn.write_metadata(ObjectType::DirTree, &DirTree::default().to_bytes())?,
         root_meta: txn.write_metadata(ObjectType::DirMeta, &root.to_bytes())?,
     };
-    let checksum = txn.write_commit(&commit, None)?;
+    let detached = signer.map(|sign| sign(&commit.to_bytes())).transpose()?;
+    let checksum = txn.write_commit(&commit, detached.as_ref())?;
     txn.set_ref(refspec, Some(checksum));
     txn.commit()?;
     Ok(())

@@ -17,8 +17,7 @@ pub(crate) const OID_ED448: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3
 pub(crate) const OID_EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 pub(crate) const OID_P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 pub(crate) const OID_P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-pub(crate) const OID_RSA: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const OID_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// Largest signature or key that is looked at, in bytes; libostree's limit is larger.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -33,11 +32,12 @@ pub(crate) struct PublicKey {
 
 #[derive(Clone, Debug)]
 enum Algorithm {
-    /// The raw type: 32 bytes.
-    Ed25519(Box<Ed25519Key>),
+    /// The raw type: 32 bytes. Like those below, `None` where they name no point of the curve:
+    /// no signature holds with such a key, but libostree takes it for one.
+    Ed25519(Option<Box<Ed25519Key>>),
     /// The same in X.509 form.
-    SpkiEd25519(Box<Ed25519Key>),
-    SpkiEd448(Box<Ed448Key>),
+    SpkiEd25519(Option<Box<Ed25519Key>>),
+    SpkiEd448(Option<Box<Ed448Key>>),
     /// ECDSA and RSA are with SHA-256, which is what OpenSSL takes where nothing is said.
     SpkiP256(Box<p256::ecdsa::VerifyingKey>),
     SpkiP384(Box<p384::ecdsa::VerifyingKey>),
@@ -49,7 +49,7 @@ impl PublicKey {
     pub fn parse(ty: SignType, role: &'static str, bytes: &[u8]) -> Result<PublicKey> {
         let algorithm = match ty {
             SignType::Dummy => Ok(Algorithm::Dummy),
-            SignType::Ed25519 => ed25519(bytes).map(|key| Algorithm::Ed25519(Box::new(key))),
+            SignType::Ed25519 => ed25519(bytes).map(Algorithm::Ed25519),
             SignType::Spki => spki(bytes),
         };
         match algorithm {
@@ -79,16 +79,17 @@ impl PublicKey {
         }
         let digest = || Sha256::digest(data);
         Ok(match &self.algorithm {
-            Algorithm::Ed25519(key) => {
-                let signature: [u8; ED25519_SIGNATURE] = signature.try_into().map_err(|_| {
-                    SignError::Malformed(ill_formed(ED25519_SIGNATURE, signature.len()))
-                })?;
-                key.verify_strict(data, &signature.into()).is_ok()
+            Algorithm::Ed25519(_) if signature.len() != ED25519_SIGNATURE => {
+                let problem = ill_formed(ED25519_SIGNATURE, signature.len());
+                return Err(SignError::Malformed(problem));
             }
-            Algorithm::SpkiEd25519(key) => <[u8; ED25519_SIGNATURE]>::try_from(signature)
-                .is_ok_and(|signature| key.verify_strict(data, &signature.into()).is_ok()),
-            Algorithm::SpkiEd448(key) => cx448::Signature::try_from(signature)
-                .is_ok_and(|signature| key.verify_raw(&signature, data).is_ok()),
+            Algorithm::Ed25519(key) | Algorithm::SpkiEd25519(key) => {
+                holds_ed25519(key, data, signature)
+            }
+            Algorithm::SpkiEd448(key) => match (key, cx448::Signature::try_from(signature)) {
+                (Some(key), Ok(signature)) => key.verify_raw(&signature, data).is_ok(),
+                _ => false,
+            },
             Algorithm::SpkiP256(key) => p256::ecdsa::DerSignature::try_from(signature)
                 .is_ok_and(|signature| key.verify_prehash(&digest(), &signature).is_ok()),
             Algorithm::SpkiP384(key) => p384::ecdsa::DerSignature::try_from(signature)
@@ -104,9 +105,17 @@ pub(crate) fn ill_formed(expected: usize, found: usize) -> String {
     format!("Ill-formed input: expected {expected} bytes, got {found} bytes")
 }
 
-fn ed25519(bytes: &[u8]) -> std::result::Result<Ed25519Key, String> {
+fn ed25519(bytes: &[u8]) -> std::result::Result<Option<Box<Ed25519Key>>, String> {
     let bytes = bytes.try_into().map_err(|_| ill_formed(32, bytes.len()))?;
-    Ed25519Key::from_bytes(bytes).map_err(|e| e.to_string())
+    Ok(Ed25519Key::from_bytes(bytes).ok().map(Box::new))
+}
+
+/// With no key, or one of small order, with which signatures of anything can be made, nothing
+/// holds.
+fn holds_ed25519(key: &Option<Box<Ed25519Key>>, data: &[u8], signature: &[u8]) -> bool {
+    let signature = <[u8; ED25519_SIGNATURE]>::try_from(signature);
+    let (Some(key), Ok(signature)) = (key, signature) else { return false };
+    key.verify_strict(data, &signature.into()).is_ok()
 }
 
 fn spki(bytes: &[u8]) -> std::result::Result<Algorithm, String> {
@@ -118,11 +127,10 @@ fn spki(bytes: &[u8]) -> std::result::Result<Algorithm, String> {
     let curve = || info.algorithm.parameters_oid().map_err(|e| e.to_string());
     let words = |e: &dyn std::fmt::Display| e.to_string();
     match info.algorithm.oid {
-        OID_ED25519 => ed25519(raw).map(|key| Algorithm::SpkiEd25519(Box::new(key))),
+        OID_ED25519 => ed25519(raw).map(Algorithm::SpkiEd25519),
         OID_ED448 => {
             let raw: &[u8; 57] = raw.try_into().map_err(|_| ill_formed(57, raw.len()))?;
-            let key = Ed448Key::from_bytes(raw.into()).map_err(|e| words(&e))?;
-            Ok(Algorithm::SpkiEd448(Box::new(key)))
+            Ok(Algorithm::SpkiEd448(Ed448Key::from_bytes(raw).ok().map(Box::new)))
         }
         OID_EC if curve()? == OID_P256 => p256::ecdsa::VerifyingKey::from_public_key_der(bytes)
             .map(|key| Algorithm::SpkiP256(Box::new(key)))

@@ -6,9 +6,7 @@ use pkcs8::{DecodePrivateKey, PrivateKeyInfo};
 use rsa::sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::algorithm::{
-    OID_EC, OID_ED448, OID_ED25519, OID_P256, OID_P384, OID_RSA, ill_formed,
-};
+use crate::algorithm::{OID_EC, OID_ED448, OID_ED25519, OID_P256, OID_P384, OID_RSA, ill_formed};
 use crate::{Result, SignError, SignType, key_file};
 
 const ED25519_SECRET: usize = 64;

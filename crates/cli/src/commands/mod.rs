@@ -11,6 +11,7 @@ pub mod demo;
 pub mod diff;
 pub mod export;
 pub mod fsck;
+pub mod gpg_sign;
 pub mod init;
 mod lab;
 pub mod log;
@@ -25,6 +26,7 @@ pub mod reset;
 pub mod rev_parse;
 pub mod serve;
 pub mod show;
+pub mod sign;
 pub mod static_delta;
 pub mod summary;
 pub mod watch;
@@ -58,6 +60,8 @@ pub enum Verb {
     Export(export::ExportArgs),
     /// Check the repository for consistency
     Fsck(fsck::FsckArgs),
+    /// Sign a commit
+    GpgSign(gpg_sign::GpgSignArgs),
     /// Initialize a new empty repository
     Init(init::InitArgs),
     /// Show log starting at commit or ref
@@ -80,6 +84,8 @@ pub enum Verb {
     RevParse(rev_parse::RevParseArgs),
     /// Output a metadata object
     Show(show::ShowArgs),
+    /// Sign a commit
+    Sign(sign::SignArgs),
     /// Static delta related commands
     StaticDelta(static_delta::StaticDeltaArgs),
     /// Manage summary metadata
@@ -100,12 +106,6 @@ pub enum Verb {
     /// Find remotes to serve the given refs
     #[command(hide = true)]
     FindRemotes(NotYetArgs),
-    /// Sign a commit
-    #[command(hide = true)]
-    GpgSign(NotYetArgs),
-    /// Sign a commit
-    #[command(hide = true)]
-    Sign(NotYetArgs),
     /// Man pages and shell completions
     #[command(hide = true)]
     Util(generate::UtilArgs),
@@ -126,6 +126,7 @@ impl Verb {
             Verb::Diff(args) => diff::run(args, cx),
             Verb::Export(args) => export::run(args, cx),
             Verb::Fsck(args) => fsck::run(args, cx),
+            Verb::GpgSign(args) => gpg_sign::run(args, cx),
             Verb::Init(args) => init::run(args, cx),
             Verb::Log(args) => log::run(args, cx),
             Verb::Ls(args) => ls::run(args, cx),
@@ -138,13 +139,12 @@ impl Verb {
             Verb::RevParse(args) => rev_parse::run(args, cx),
             Verb::Serve(args) => serve::run(args, cx),
             Verb::Show(args) => show::run(args, cx),
+            Verb::Sign(args) => sign::run(args, cx),
             Verb::StaticDelta(args) => static_delta::run(args, cx),
             Verb::Summary(args) => summary::run(args, cx),
             Verb::Watch(args) => watch::run(args, cx),
             Verb::CreateUsb(_) => not_yet::run("create-usb"),
             Verb::FindRemotes(_) => not_yet::run("find-remotes"),
-            Verb::GpgSign(_) => not_yet::run("gpg-sign"),
-            Verb::Sign(_) => not_yet::run("sign"),
             Verb::Util(args) => generate::run(args, cx),
         }
     }

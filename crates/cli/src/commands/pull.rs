@@ -1,17 +1,20 @@
 //! `pull`: fetches commits from a remote; so far from `file://` ones.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use trefoil_format::name::RemoteName;
 use trefoil_repo::pull::{self, PullOptions, PullRef};
 use trefoil_repo::remote::{Remote, find_remote, open_url};
 use trefoil_repo::traverse::Depth;
+use trefoil_repo::verify::{RemoteVerifier, VerifyOverrides};
 
 use crate::commands::pull_local::{self, DeltaArgs, SyncArgs};
 use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
+use crate::keys;
 
 /// Arguments of `pull`.
 #[derive(Args, Debug)]
@@ -120,7 +123,8 @@ pub fn run(args: PullArgs, cx: &Context) -> Result<()> {
     }
     remote.check_pullable()?;
     let source = open_url(&cx.fs, &url)?;
-    let options = options(&args, &place, name, refs)?;
+    let mut options = options(&args, &place, name, refs)?;
+    options.verifier = verifier(&place, &remote)?;
     let progress = cx.progress("pull");
     let stats = pull::pull_local(&place.repo, &source, &options)?;
     drop(progress);
@@ -144,7 +148,16 @@ fn options(args: &PullArgs, place: &Place, name: &str, refs: Vec<PullRef>) -> Re
         subdirs: args.subpath.clone(),
         timestamp_check: args.timestamp_check,
         timestamp_check_from: from.map(|rev| place.repo.resolve_rev(rev)).transpose()?,
+        verifier: None,
     })
+}
+
+/// Verifies what the settings of the remote ask for.
+pub fn verifier(place: &Place, remote: &Remote) -> Result<Option<Arc<RemoteVerifier>>> {
+    let sources = keys::sources(place.remotes_d.as_ref());
+    let overrides = VerifyOverrides::default();
+    let verifier = RemoteVerifier::new(&place.repo, remote, &sources, &overrides)?;
+    Ok(Some(Arc::new(verifier)))
 }
 
 /// `REF` or `REF@COMMIT`.

@@ -1,16 +1,20 @@
 //! `pull-local`: copies commits from a repository on this machine.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 use trefoil_format::name::RemoteName;
 use trefoil_repo::pull::{self, PullOptions, PullRef, PullStats};
+use trefoil_repo::remote::find_remote;
 use trefoil_repo::traverse::Depth;
+use trefoil_repo::verify::{RemoteVerifier, VerifyOverrides};
 
+use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::size;
+use crate::{keys, keyvalue, size};
 
 /// Arguments of `pull-local`.
 #[derive(Args, Debug)]
@@ -40,9 +44,13 @@ pub struct PullLocalArgs {
     depth: i64,
     #[command(flatten)]
     deltas: DeltaArgs,
-    #[arg(long, hide = true)]
+    /// GPG verify commits (must specify --remote)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, value_parser = keyvalue::boolean)]
     gpg_verify: bool,
-    #[arg(long, hide = true)]
+    /// GPG verify summary (must specify --remote)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          default_value = "false", hide_default_value = true, value_parser = keyvalue::boolean)]
     gpg_verify_summary: bool,
     /// Print the numbers as JSON
     #[arg(long)]
@@ -93,16 +101,14 @@ struct PullView {
 /// Runs `pull-local`.
 pub fn run(args: PullLocalArgs, cx: &Context) -> Result<()> {
     args.deltas.check()?;
-    if args.gpg_verify || args.gpg_verify_summary {
-        return Err(CliError::not_yet("verifying GPG signatures"));
-    }
-    let mut repo = cx.open_repo()?;
+    let mut place = Place::open(cx, None)?;
     let [source, refs @ ..] = args.arguments.as_slice() else {
         return Err(CliError::usage("DESTINATION must be specified"));
     };
     if args.sync.disable_fsync {
-        repo.set_fsync(false);
+        place.repo.set_fsync(false);
     }
+    let repo = &place.repo;
     let source = cx.open_repo_at(&PathBuf::from(source))?;
     let options = PullOptions {
         refs: refs.iter().map(|name| PullRef::from(name.as_str())).collect(),
@@ -112,13 +118,33 @@ pub fn run(args: PullLocalArgs, cx: &Context) -> Result<()> {
         trusted: !args.untrusted,
         bareuseronly_files: args.bareuseronly_files,
         verify_bindings: !args.disable_verify_bindings,
+        verifier: verifier(&args, &place)?,
         ..PullOptions::default()
     };
     let progress = cx.progress("pull");
-    let stats = pull::pull_local(&repo, &source, &options)?;
+    let stats = pull::pull_local(repo, &source, &options)?;
     drop(progress);
-    cx.refs_changed(&repo)?;
+    cx.refs_changed(repo)?;
     print(cx, &stats, args.json)
+}
+
+/// Only what the options ask for is verified, whatever the settings of the remote say.
+fn verifier(args: &PullLocalArgs, place: &Place) -> Result<Option<Arc<RemoteVerifier>>> {
+    if !args.gpg_verify && !args.gpg_verify_summary {
+        return Ok(None);
+    }
+    let Some(name) = &args.remote else {
+        return Err(CliError::failed("Must specify remote name to enable gpg verification"));
+    };
+    let remote = find_remote(&place.repo, place.remotes_d.as_ref(), name)?;
+    let overrides = VerifyOverrides {
+        gpg: Some(args.gpg_verify),
+        gpg_summary: Some(args.gpg_verify_summary),
+        no_sign: true,
+    };
+    let sources = keys::sources(place.remotes_d.as_ref());
+    let verifier = RemoteVerifier::new(&place.repo, &remote, &sources, &overrides)?;
+    Ok(Some(Arc::new(verifier)))
 }
 
 /// The closing line of a local pull.

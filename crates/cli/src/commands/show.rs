@@ -10,12 +10,16 @@ use trefoil_format::gvariant::{Metadata, Type, Value};
 use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_format::sizes::{self, SIZES_KEY};
 use trefoil_repo::Repo;
+use trefoil_repo::remote::find_remote;
+use trefoil_repo::verify::{KeySources, KeyringOf, gpg_reports, has_gpg_signature, keyring};
+use trefoil_sign::gpg::SignatureReport;
 
 use crate::commands::log::CommitView;
 use crate::commands::ls::xattr_text;
+use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
-use crate::size;
+use crate::{dates, keys, size};
 
 /// Arguments of `show`.
 #[derive(Args, Debug)]
@@ -53,9 +57,11 @@ pub struct ShowArgs {
     /// Do not automatically convert variant data from big endian
     #[arg(short = 'B', long)]
     no_byteswap: bool,
-    #[arg(long, hide = true)]
+    /// GPG Homedir to use when looking for keyrings
+    #[arg(long, value_name = "HOMEDIR")]
     gpg_homedir: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    /// Use REMOTE name for GPG configuration
+    #[arg(long, value_name = "REMOTE")]
     gpg_verify_remote: Option<String>,
     /// Print the object as JSON
     #[arg(long)]
@@ -67,9 +73,6 @@ const VARIANT_LIMIT: u64 = 128 << 20;
 
 /// Runs `show`.
 pub fn run(args: ShowArgs, cx: &Context) -> Result<()> {
-    if args.gpg_homedir.is_some() || args.gpg_verify_remote.is_some() {
-        return Err(CliError::not_yet("verifying GPG signatures"));
-    }
     let repo = cx.open_repo()?;
     let rev = args.object.as_deref();
     let rev = rev.ok_or_else(|| CliError::usage("An object argument is required"))?;
@@ -247,9 +250,50 @@ fn show_metadata(
         return cx.ui.line(raw_object(repo, kind, checksum)?);
     }
     match commit {
-        Some(commit) => cx.ui.text(commit.text()?),
+        Some(commit) => {
+            cx.ui.text(commit.text()?)?;
+            show_signatures(args, cx, repo, checksum)
+        }
         None => Ok(()),
     }
+}
+
+/// What became of the OpenPGP signatures of a commit, by the keys of one remote, or of all
+/// remotes and the system.
+fn show_signatures(args: &ShowArgs, cx: &Context, repo: &Repo, commit: &Checksum) -> Result<()> {
+    let place;
+    let remote;
+    let mut sources = keys::sources(None);
+    let of = match (&args.gpg_verify_remote, &args.gpg_homedir) {
+        (Some(name), _) => {
+            place = Place::open(cx, None)?;
+            sources = keys::sources(place.remotes_d.as_ref());
+            remote = find_remote(repo, place.remotes_d.as_ref(), name)?;
+            KeyringOf::Remote(&remote)
+        }
+        (None, Some(path)) => KeyringOf::Homedir(path.clone()),
+        (None, None) => KeyringOf::AllRemotes,
+    };
+    let Some(reports) = signature_reports(repo, commit, &of, &sources)? else { return Ok(()) };
+    let plural = if reports.len() == 1 { "" } else { "s" };
+    cx.ui.line(format_args!("Found {} signature{plural}:", reports.len()))?;
+    reports.iter().try_for_each(|report| {
+        cx.ui.text(format_args!("\n{}", report.describe("  ", dates::local_c)))
+    })
+}
+
+/// `None` where the commit has no OpenPGP signature. Keyrings are read only where it has.
+pub fn signature_reports(
+    repo: &Repo,
+    commit: &Checksum,
+    of: &KeyringOf<'_>,
+    sources: &KeySources<'_>,
+) -> Result<Option<Vec<SignatureReport>>> {
+    if !has_gpg_signature(repo, commit)? {
+        return Ok(None);
+    }
+    let ring = keyring(repo, of, sources)?;
+    Ok(gpg_reports(repo, commit, &ring, sources.now)?)
 }
 
 /// A file object.

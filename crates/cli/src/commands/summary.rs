@@ -1,15 +1,14 @@
 //! `summary`: the list of refs that a repository offers.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde::Serialize;
 use trefoil_format::gvariant::{Metadata, Value};
-use trefoil_repo::Repo;
-use trefoil_repo::summary::{Summary, SummaryRef, update_summary};
+use trefoil_repo::summary::{Signer, Summary, SummaryRef, update_summary};
+use trefoil_repo::{Repo, RepoError};
 
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
+use crate::signing::SignArgs;
 use crate::{dates, keyvalue, size};
 
 /// Arguments of `summary`.
@@ -36,14 +35,8 @@ pub struct SummaryArgs {
     /// Print debug information during command processing
     #[arg(id = "verbose", long = "verbose")]
     _verbose: bool,
-    #[arg(long, hide = true)]
-    gpg_sign: Vec<String>,
-    #[arg(long, hide = true)]
-    gpg_homedir: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    sign: Vec<String>,
-    #[arg(long, hide = true)]
-    sign_type: Option<String>,
+    #[command(flatten)]
+    sign: SignArgs,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -53,12 +46,9 @@ const SUMMARY_LIMIT: u64 = 128 << 20;
 
 /// Runs `summary`.
 pub fn run(args: SummaryArgs, cx: &Context) -> Result<()> {
-    if !args.gpg_sign.is_empty() || !args.sign.is_empty() {
-        return Err(CliError::not_yet("signing the summary"));
-    }
     let repo = cx.open_repo()?;
     if args.update {
-        return update(&args, &repo);
+        return update(&args, cx, &repo);
     }
     if args.raw {
         let value = Summary::parse_value(&read(&repo)?)?;
@@ -81,9 +71,18 @@ pub fn run(args: SummaryArgs, cx: &Context) -> Result<()> {
     Err(CliError::failed("No option specified; use -u to update summary"))
 }
 
-fn update(args: &SummaryArgs, repo: &Repo) -> Result<()> {
+fn update(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
     let extra = args.add_metadata.iter().map(|text| keyvalue::metadata_variant(text));
-    update_summary(repo, dates::now(), &Metadata(extra.collect::<Result<_>>()?))?;
+    let extra = Metadata(extra.collect::<Result<_>>()?);
+    let signers = args.sign.signers(cx, &[])?;
+    let sign = |bytes: &[u8]| {
+        let mut signatures = Metadata::default();
+        let signed = signers.sign(repo, bytes, &mut signatures);
+        signed.map_err(|e| RepoError::Refused(e.to_string()))?;
+        Ok(signatures)
+    };
+    let signer: Option<Signer<'_>> = if signers.is_empty() { None } else { Some(&sign) };
+    update_summary(repo, dates::now(), &extra, signer)?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod demo;
 mod interleave;
 mod own_words;
 mod serve;
+mod signatures;
 mod site;
 mod sizes;
 mod staged;

@@ -57,7 +57,9 @@ pub use modifier::{CommitModifier, SkipList, StatOverrides};
 pub use overlay::import_tree;
 pub use told::{delete_paths, import_changes};
 pub use watched::{Looked, Watched, WatchedTree};
-pub use write::{CommitRequest, bind_refs, is_unchanged, keep_metadata, write_commit};
+pub use write::{
+    CommitRequest, bind_refs, is_unchanged, keep_metadata, write_commit, write_signed_commit,
+};
 
 #[cfg(doc)]
 use crate::MutableTree;

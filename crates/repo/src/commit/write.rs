@@ -28,10 +28,20 @@ pub struct CommitRequest {
 /// Stages the commit object and its detached metadata, and gives its checksum. No ref moves.
 ///
 /// After [`Transaction::begin_sizes`] the sizes of the objects come last in the metadata.
-pub fn write_commit(transaction: &Transaction<'_>, mut request: CommitRequest) -> Result<Checksum> {
+pub fn write_commit(transaction: &Transaction<'_>, request: CommitRequest) -> Result<Checksum> {
+    write_signed_commit(transaction, request, |_, _| Ok(()))
+}
+
+/// As [`write_commit`]; `sign` gets the bytes of the commit and adds to its detached metadata,
+/// or to what is there already where the request has none.
+pub fn write_signed_commit<E: From<RepoError>>(
+    transaction: &Transaction<'_>,
+    mut request: CommitRequest,
+    sign: impl FnOnce(&[u8], &mut Metadata) -> std::result::Result<(), E>,
+) -> std::result::Result<Checksum, E> {
     let detached = request.detached.iter().flat_map(Metadata::iter);
     if request.metadata.iter().chain(detached).any(|(key, _)| key.is_empty()) {
-        return Err(RepoError::Refused("Empty metadata key".to_string()));
+        return Err(RepoError::Refused("Empty metadata key".to_string()).into());
     }
     if let Some(sizes) = transaction.take_sizes()? {
         request.metadata.0.push((SIZES_KEY.to_string(), sizes));
@@ -46,7 +56,17 @@ pub fn write_commit(transaction: &Transaction<'_>, mut request: CommitRequest) -
         root_tree: request.tree.tree,
         root_meta: request.tree.meta,
     };
-    transaction.write_commit(&commit, request.detached.as_ref())
+    let checksum = transaction.write_commit(&commit, None)?;
+    let before = match request.detached {
+        Some(detached) => Some(detached),
+        None => transaction.repo().load_detached(&checksum)?,
+    };
+    let mut detached = before.clone().unwrap_or_default();
+    sign(&commit.to_bytes(), &mut detached)?;
+    if before.is_some() || !detached.is_empty() {
+        transaction.write_detached(&checksum, &detached)?;
+    }
+    Ok(checksum)
 }
 
 /// Adds what `ostree commit` adds unless `--no-bindings`: the branch and the `--bind-ref`s as

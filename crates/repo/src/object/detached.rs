@@ -56,18 +56,28 @@ impl Repo {
     /// The metadata that lies beside a commit and is not part of its checksum: signatures.
     pub fn load_detached(&self, checksum: &Checksum) -> Result<Option<Metadata>> {
         let name = ObjectName::new(*checksum, ObjectType::CommitMeta);
-        let bytes = self.objects().read_opt(&*self.object_path(&name), MAX_METADATA_SIZE)?;
-        match (bytes, self.parent()) {
-            (None, Some(parent)) => parent.load_detached(checksum),
-            (None, None) => Ok(None),
-            (Some(bytes), _) if bytes.is_empty() => Ok(None),
-            (Some(bytes), _) => Metadata::parse(&bytes)
+        match self.load_detached_bytes(checksum)? {
+            None => Ok(None),
+            Some(bytes) if bytes.is_empty() => Ok(None),
+            Some(bytes) => Metadata::parse(&bytes)
                 .map(Some)
                 .map_err(|source| RepoError::Corrupt { name, source }),
         }
     }
 
+    /// The same as it is stored, whatever it holds. Empty bytes say that there was some once.
+    pub fn load_detached_bytes(&self, checksum: &Checksum) -> Result<Option<Vec<u8>>> {
+        let name = ObjectName::new(*checksum, ObjectType::CommitMeta);
+        let bytes = self.objects().read_opt(&*self.object_path(&name), MAX_METADATA_SIZE)?;
+        match (bytes, self.parent()) {
+            (None, Some(parent)) => parent.load_detached_bytes(checksum),
+            (bytes, _) => Ok(bytes),
+        }
+    }
+
     /// Replaces or removes the metadata beside a commit, durably where the repository syncs.
+    /// Metadata that is empty leaves an empty file, as in libostree: one who pulls learns from it
+    /// that what was there is gone.
     pub fn write_detached(&self, checksum: &Checksum, metadata: Option<&Metadata>) -> Result<()> {
         let name = ObjectName::new(*checksum, ObjectType::CommitMeta);
         let path = self.object_path(&name);
@@ -75,7 +85,7 @@ impl Repo {
         let file = &file[1..];
         self.objects().ensure_dir(prefix, 0o775)?;
         let dir = self.objects().open_dir(prefix)?;
-        match metadata.filter(|m| !m.is_empty()) {
+        match metadata {
             None => {
                 dir.unlink_opt(file)?;
             }

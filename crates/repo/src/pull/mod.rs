@@ -5,6 +5,7 @@ mod objects;
 mod request;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
@@ -12,7 +13,9 @@ use trefoil_format::name::{RefName, Refspec, RemoteName};
 use trefoil_format::object::{ObjectName, ObjectType};
 
 use crate::bindings::{BindingError, verify_bindings};
+use crate::summary::{Summary, read_summary, read_summary_signatures};
 use crate::traverse::Depth;
+use crate::verify::{RemoteVerifier, VerifyError, VerifyReport};
 use crate::{CommitState, ImportMethod, Repo, RepoError, Transaction};
 use objects::TreeImport;
 pub use request::PullRef;
@@ -42,6 +45,9 @@ pub struct PullOptions {
     pub timestamp_check: bool,
     /// Refuses commits that are older than this one.
     pub timestamp_check_from: Option<Checksum>,
+    /// Verifies signatures of each commit, before anything of it is stored, and of the source's
+    /// summary, which then decides what refs lead to.
+    pub verifier: Option<Arc<RemoteVerifier>>,
 }
 
 impl Default for PullOptions {
@@ -57,6 +63,7 @@ impl Default for PullOptions {
             subdirs: Vec::new(),
             timestamp_check: false,
             timestamp_check_from: None,
+            verifier: None,
         }
     }
 }
@@ -76,6 +83,8 @@ pub struct PullStats {
     pub dirtrees_scanned: u64,
     /// The refs that were asked for and the commits they lead to now.
     pub refs: BTreeMap<Refspec, Checksum>,
+    /// What was found of the signatures of commits that had to be signed.
+    pub verified: BTreeMap<Checksum, VerifyReport>,
 }
 
 /// Why a pull failed. Refs are as they were; commits that came over in part are marked so.
@@ -120,6 +129,9 @@ pub enum PullError {
         /// Its time.
         old_time: u64,
     },
+    /// Something has to be signed and is not, or not by anyone trusted.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// The settings of the remote ask for something that is not supported.
     #[error("remote {remote}: {what}")]
     Remote {
@@ -138,7 +150,8 @@ type Outcome<T> = std::result::Result<T, PullError>;
 /// that came over in part looks whole. Of a tree only the directories are read that differ
 /// from a complete commit which is there already (the ref's old commit, else the parent).
 pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<PullStats> {
-    let wanted = Wanted::resolve(source, options)?;
+    let summary = verified_summary(source, options)?;
+    let wanted = Wanted::resolve(source, options, summary.as_ref())?;
     let txn = dest.begin()?;
     let mut pull = Pull {
         dest,
@@ -173,6 +186,17 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
         }
     }
     Ok(stats)
+}
+
+/// The summary of the source where it has to be signed, once it is known to be.
+fn verified_summary(source: &Repo, options: &PullOptions) -> Outcome<Option<Summary>> {
+    let Some(verifier) = options.verifier.as_ref().filter(|v| v.wants_summary()) else {
+        return Ok(None);
+    };
+    let bytes = read_summary(source)?;
+    let signatures = read_summary_signatures(source)?;
+    verifier.verify_summary(bytes.as_deref(), signatures.as_deref())?;
+    Ok(bytes.map(|bytes| Summary::parse(&bytes)).transpose()?)
 }
 
 struct Pull<'a> {
@@ -213,6 +237,7 @@ impl Pull<'_> {
     /// histories may end in the void.
     fn commit_object(&mut self, checksum: &Checksum, is_tip: bool) -> Outcome<Option<Commit>> {
         let name = ObjectName::new(*checksum, ObjectType::Commit);
+        self.verify(checksum)?;
         if !self.txn.has_object(&name)? {
             if !self.source.has_object(&name)? {
                 if is_tip {
@@ -231,14 +256,39 @@ impl Pull<'_> {
             self.fetched.push(*checksum);
         }
         // Signatures may have been added since the commit came over.
-        if let Some(detached) = self.source.load_detached(checksum)?
-            && self.dest.load_detached(checksum)?.as_ref() != Some(&detached)
+        if let Some(detached) = self.source.load_detached_bytes(checksum)?
+            && self.dest.load_detached_bytes(checksum)?.as_ref() != Some(&detached)
         {
-            self.txn.write_detached(checksum, &detached)?;
+            self.txn.write_detached_bytes(checksum, &detached)?;
         }
         let bytes = self.txn.load_metadata(ObjectType::Commit, checksum)?;
         let commit = Commit::parse(&bytes).map_err(|source| RepoError::Corrupt { name, source })?;
         Ok(Some(commit))
+    }
+
+    /// Verifies the signatures of a commit that is here or at the source, if they have to be.
+    fn verify(&mut self, checksum: &Checksum) -> Outcome<()> {
+        let Some(verifier) = self.options.verifier.as_ref().filter(|v| v.wants_commit()) else {
+            return Ok(());
+        };
+        if self.stats.verified.contains_key(checksum) {
+            return Ok(());
+        }
+        let name = ObjectName::new(*checksum, ObjectType::Commit);
+        let bytes = if self.source.has_object(&name)? {
+            self.source.load_metadata(ObjectType::Commit, checksum)?
+        } else if self.dest.has_object(&name)? {
+            self.dest.load_metadata(ObjectType::Commit, checksum)?
+        } else {
+            return Ok(());
+        };
+        let detached = match self.source.load_detached(checksum)? {
+            Some(detached) => Some(detached),
+            None => self.dest.load_detached(checksum)?,
+        };
+        let report = verifier.verify_commit(checksum, &bytes, detached.as_ref())?;
+        self.stats.verified.insert(*checksum, report);
+        Ok(())
     }
 
     fn check(

@@ -4,6 +4,7 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::name::{RefName, Refspec};
 
 use super::PullOptions;
+use crate::summary::Summary;
 use crate::{Repo, RepoError, Result};
 
 /// One thing to pull.
@@ -30,11 +31,21 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub fn resolve(source: &Repo, options: &PullOptions) -> Result<Wanted> {
+    /// `summary` is one whose word counts more than the refs of the source.
+    pub fn resolve(
+        source: &Repo,
+        options: &PullOptions,
+        summary: Option<&Summary>,
+    ) -> Result<Wanted> {
         let mut wanted = Wanted { refs: BTreeMap::new(), commits: BTreeSet::new() };
         if options.refs.is_empty() {
             for (refspec, commit) in source.list_refs(None)? {
-                wanted.refs.insert(local_name(&refspec.to_string())?, commit);
+                let name = local_name(&refspec.to_string())?;
+                let commit = match summary {
+                    Some(summary) => of_summary(summary, &name)?,
+                    None => commit,
+                };
+                wanted.refs.insert(name, commit);
             }
             return Ok(wanted);
         }
@@ -44,14 +55,21 @@ impl Wanted {
                 continue;
             }
             let name = local_name(&asked.name)?;
-            let commit = match asked.commit {
-                Some(commit) => commit,
-                None => resolve(source, &name)?,
+            let commit = match (asked.commit, summary) {
+                (Some(commit), _) => commit,
+                (None, Some(summary)) => of_summary(summary, &name)?,
+                (None, None) => resolve(source, &name)?,
             };
             wanted.refs.insert(name, commit);
         }
         Ok(wanted)
     }
+}
+
+fn of_summary(summary: &Summary, name: &RefName) -> Result<Checksum> {
+    let found = summary.refs.iter().find(|r| r.name == name.as_str());
+    let missing = || RepoError::Refused(format!("No such branch '{name}' in repository summary"));
+    found.map(|r| r.commit).ok_or_else(missing)
 }
 
 fn resolve(source: &Repo, name: &RefName) -> Result<Checksum> {

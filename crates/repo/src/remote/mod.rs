@@ -66,8 +66,7 @@ impl Remote {
         })
     }
 
-    /// Refuses what a pull from this remote would have to do and cannot: to verify signatures,
-    /// which libostree does unless `gpg-verify=false`, or to ask another program.
+    /// Refuses what the settings forbid, or leave to another program.
     pub fn check_pullable(&self) -> std::result::Result<(), PullError> {
         let refuse = |what: String| Err(PullError::Remote { remote: self.name.clone(), what });
         if let Some(state) = self.option("unconfigured-state") {
@@ -75,19 +74,6 @@ impl Remote {
         }
         if let Some(backend) = self.option("custom-backend") {
             return refuse(format!("uses custom backend '{backend}'"));
-        }
-        if self.flag("gpg-verify") != Some(false) {
-            return refuse(
-                "asks for GPG verification, which is not supported; \
-                           set gpg-verify=false to do without"
-                    .to_string(),
-            );
-        }
-        let signed = |key| self.option(key).is_some_and(|v| v != "false" && v != "0");
-        for key in ["gpg-verify-summary", "sign-verify", "sign-verify-summary"] {
-            if signed(key) {
-                return refuse(format!("{key} is set; signatures are not supported"));
-            }
         }
         Ok(())
     }

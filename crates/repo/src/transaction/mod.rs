@@ -175,9 +175,15 @@ impl<'r> Transaction<'r> {
 
     /// Stages the detached metadata of a commit; it replaces what is there.
     pub fn write_detached(&self, commit: &Checksum, metadata: &Metadata) -> Result<()> {
+        self.write_detached_bytes(commit, &metadata.to_bytes())
+    }
+
+    /// As [`Transaction::write_detached`], with bytes that come from another repository and are
+    /// not looked into.
+    pub fn write_detached_bytes(&self, commit: &Checksum, bytes: &[u8]) -> Result<()> {
         let name = ObjectName::new(*commit, ObjectType::CommitMeta);
         if self.staged.lock().expect("no holder panics").insert(name) {
-            self.stage.create(&name)?.write_all(&metadata.to_bytes())?;
+            self.stage.create(&name)?.write_all(bytes)?;
         }
         Ok(())
     }

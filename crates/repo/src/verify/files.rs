@@ -1,6 +1,7 @@
 //! Files of keys that an administrator put somewhere: symbolic links are followed.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use trefoil_fsat::{FileKind, Fs};
@@ -30,6 +31,9 @@ fn not_regular(path: &Path) -> VerifyError {
 pub(super) fn read(fs: &Fs, path: &Path, limit: u64) -> VerifyResult<Option<Vec<u8>>> {
     let mut path = path.to_path_buf();
     for _ in 0..LINK_DEPTH {
+        if path.as_os_str().is_empty() || path.as_os_str().as_bytes().ends_with(b"/") {
+            return Ok(None);
+        }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(not_regular(&path));
         };
@@ -56,7 +60,6 @@ pub(super) fn read(fs: &Fs, path: &Path, limit: u64) -> VerifyResult<Option<Vec<
 }
 
 fn bytes_as_path(bytes: &[u8]) -> &OsStr {
-    use std::os::unix::ffi::OsStrExt;
     OsStr::from_bytes(bytes)
 }
 

@@ -41,7 +41,7 @@ pub fn keyring(repo: &Repo, of: &KeyringOf<'_>, sources: &KeySources<'_>) -> Ver
                 add(&mut ring, &content)?;
                 system = false;
             }
-            for path in key_paths(remote) {
+            for path in key_paths(remote)? {
                 add_path(&mut ring, repo, &path)?;
             }
         }
@@ -91,25 +91,40 @@ fn keyring_name(remote: &str) -> String {
     format!("{remote}.trustedkeys.gpg")
 }
 
-/// `gpgkeypath` is a list divided by `;` or `,`.
-fn key_paths(remote: &Remote) -> Vec<PathBuf> {
-    let text = remote.option("gpgkeypath").unwrap_or_default();
-    text.split([';', ',']).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+/// `gpgkeypath` is a list divided by `;` or by `,`, after the last of which nothing need follow.
+fn key_paths(remote: &Remote) -> VerifyResult<Vec<PathBuf>> {
+    let Some(text) = remote.option("gpgkeypath") else { return Ok(Vec::new()) };
+    let separator = match (text.contains(';'), text.contains(',')) {
+        (true, true) => {
+            return Err(VerifyError::Setting {
+                remote: remote.name.clone(),
+                key: "gpgkeypath".to_string(),
+                problem: "key value list contains more than one separator".to_string(),
+            });
+        }
+        (true, false) => ';',
+        (false, _) => ',',
+    };
+    let mut paths: Vec<&str> = text.split(separator).collect();
+    if paths.last() == Some(&"") {
+        paths.pop();
+    }
+    Ok(paths.into_iter().map(PathBuf::from).collect())
 }
 
-/// A file of keys, or a directory of such files.
+/// A file of keys, or a directory of such files; others in a directory are passed over.
 fn add_path(ring: &mut Keyring, repo: &Repo, path: &Path) -> VerifyResult<()> {
     if let Ok(dir) = repo.fs().open_dir(path) {
         for entry in dir.sorted_entries().map_err(RepoError::from)? {
             if entry.kind == FileKind::Regular {
                 let content = dir.read(&entry.name, KEYRING_LIMIT).map_err(RepoError::from)?;
-                add(ring, &content)?;
+                let _ = ring.add(&content);
             }
         }
         return Ok(());
     }
     let missing = || {
-        let text = format!("{}: No such file or directory", path.display());
+        let text = format!("opendir({}): No such file or directory", path.display());
         VerifyError::from(RepoError::Refused(text))
     };
     add(ring, &files::read(repo.fs(), path, KEYRING_LIMIT)?.ok_or_else(missing)?)

@@ -11,6 +11,14 @@ pub fn gpg_signatures(metadata: &Metadata) -> VerifyResult<Option<Vec<&[u8]>>> {
     Ok(trefoil_sign::signatures(metadata, gpg::METADATA_KEY)?)
 }
 
+/// Whether a commit carries OpenPGP signatures.
+pub fn has_gpg_signature(repo: &Repo, commit: &Checksum) -> VerifyResult<bool> {
+    match repo.load_detached(commit)? {
+        Some(detached) => Ok(gpg_signatures(&detached)?.is_some()),
+        None => Ok(false),
+    }
+}
+
 /// What became of each OpenPGP signature of a commit, with the keys of `ring`; `None` where it
 /// has none.
 ///

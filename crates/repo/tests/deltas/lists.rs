@@ -49,7 +49,7 @@ fn lists_are_those_of_ostree() {
         deltas.sort();
         (deltas, summary.metadata.get("ostree.summary.indexed-deltas").cloned())
     };
-    update_summary(&ground.open("source"), 7, &Metadata::default()).expect("a summary");
+    update_summary(&ground.open("source"), 7, &Metadata::default(), None).expect("a summary");
     let ours = summary();
     ground.ostree("source", &["summary", "-u"]);
     assert_eq!(ours, summary());
@@ -63,7 +63,7 @@ fn lists_are_those_of_ostree() {
     assert!(list_delta_indexes(&repo).expect("a list").is_empty());
     ground.ostree("source", &["config", "set", "core.no-deltas-in-summary", "true"]);
     ground.generate(&GenerateOptions::new(0));
-    update_summary(&ground.open("source"), 7, &Metadata::default()).expect("a summary");
+    update_summary(&ground.open("source"), 7, &Metadata::default(), None).expect("a summary");
     let raw = ground.ostree("source", &["summary", "-v", "--raw"]);
     assert!(!raw.contains("ostree.static-deltas"), "{raw}");
 }

@@ -151,7 +151,7 @@ fn ostree_pulls_by_ours() {
     for in_summary in ["false", "true"] {
         ground.ostree("source", &["config", "set", "core.no-deltas-in-summary", in_summary]);
         let repo = ground.open("source");
-        update_summary(&repo, 1_600_000_000, &Metadata::default()).expect("a summary");
+        update_summary(&repo, 1_600_000_000, &Metadata::default(), None).expect("a summary");
         ground.destination("bare-user", "bare-user");
         ground.ostree("bare-user", &["remote", "add", "--no-gpg-verify", "origin", &url]);
         ground.ostree("bare-user", &["refs", "--create=origin:main", &ground.from]);

@@ -81,7 +81,7 @@ fn summary_is_read_by_ostree() {
     ground.copy("ours", "theirs");
     ground.ostree("theirs", &["summary", "-u"]);
     let repo = ground.open("ours");
-    update_summary(&repo, 1_700_000_000, &Default::default()).expect("update");
+    update_summary(&repo, 1_700_000_000, &Default::default(), None).expect("update");
     let bytes = std::fs::read(ground.path("ours/summary")).expect("summary");
     let theirs = std::fs::read(ground.path("theirs/summary")).expect("summary");
     let theirs = Summary::parse(&theirs).expect("theirs parses");

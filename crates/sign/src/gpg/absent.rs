@@ -5,6 +5,11 @@ use crate::{Result, SignError};
 #[derive(Clone, Debug, Default)]
 pub struct Keyring;
 
+/// Always `None`.
+pub fn wkd_urls(_email: &str) -> Option<(String, String)> {
+    None
+}
+
 impl Keyring {
     /// Always empty.
     pub fn is_empty(&self) -> bool {

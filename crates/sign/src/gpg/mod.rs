@@ -11,12 +11,16 @@ mod report;
 mod ring;
 #[cfg(feature = "gpg")]
 mod verdict;
+#[cfg(feature = "gpg")]
+mod wkd;
 
 #[cfg(not(feature = "gpg"))]
-pub use absent::Keyring;
+pub use absent::{Keyring, wkd_urls};
 pub use report::{KeyInfo, SignatureReport, SignatureState, SubkeyInfo, UserIdInfo};
 #[cfg(feature = "gpg")]
 pub use ring::Keyring;
+#[cfg(feature = "gpg")]
+pub use wkd::wkd_urls;
 
 /// The key of OpenPGP signatures in detached metadata and in `summary.sig`.
 pub const METADATA_KEY: &str = "ostree.gpgsigs";

@@ -18,6 +18,8 @@ pub enum SignatureState {
 /// One signature, as libostree describes it. Times are seconds since 1970, 0 means never.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureReport {
+    /// The index of the blob it was in, among those that were given to be verified.
+    pub blob: usize,
     /// The verdict.
     pub state: SignatureState,
     /// Of the key that made it, in upper case hexadecimal; only the key's id where no more is
@@ -60,9 +62,7 @@ impl SignatureReport {
             key_id(&self.fingerprint)
         )];
         lines.push(match self.state {
-            SignatureState::KeyMissing => {
-                "Can't check signature: public key not found".to_string()
-            }
+            SignatureState::KeyMissing => "Can't check signature: public key not found".to_string(),
             SignatureState::Good => format!("Good signature {who}"),
             SignatureState::KeyRevoked => "Key revoked".to_string(),
             SignatureState::SignatureExpired => format!("Expired signature {who}"),

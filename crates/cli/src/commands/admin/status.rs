@@ -1,13 +1,20 @@
 //! `admin status`: the list of deployments.
 
 use clap::Args;
+use trefoil_format::checksum::Checksum;
 use trefoil_format::name::{Refspec, RemoteName};
+use trefoil_format::object::ObjectType;
 use trefoil_repo::remote::find_remote;
+use trefoil_repo::verify::{KeyringOf, RemoteVerifier, VerifyOverrides};
+use trefoil_sign::gpg::SignatureReport;
 use trefoil_sysroot::Sysroot;
 use trefoil_sysroot::status::DeploymentStatus;
 
 use super::target::Target;
-use crate::error::{CliError, Result};
+use crate::commands::remote::Place;
+use crate::commands::show::signature_reports;
+use crate::error::{CliError, Context as _, Result};
+use crate::{dates, keys};
 
 /// Arguments of `admin status`.
 #[derive(Args, Debug)]
@@ -79,38 +86,72 @@ fn text(deployment: &DeploymentStatus) -> String {
     out
 }
 
-/// `ostree` also prints the signatures of commits from a remote that has them verified. Where
-/// there are some to verify we say that we do not.
+/// The signatures of commits from a remote that has them verified, and with `--verify` whether
+/// they count.
 fn signatures(
     args: &StatusArgs,
     sysroot: &Sysroot,
     deployment: &DeploymentStatus,
     target: &Target<'_>,
 ) -> Result<()> {
-    let commit = deployment.checksum.parse()?;
     let remote = origin_remote(deployment)?;
     if args.verify {
-        return Err(match (&deployment.refspec, &remote) {
-            _ if sysroot.repo().load_commit(&commit).is_err() => {
-                CliError::failed("Cannot verify, failed to load commit")
-            }
-            (None, _) => CliError::failed("No origin/refspec, cannot verify"),
-            (_, None) => CliError::failed("Cannot verify deployment without remote"),
-            (_, Some(_)) => CliError::not_yet("verifying signatures"),
-        });
+        return verify(sysroot, deployment, remote, target);
     }
-    let Some(remote) = remote.filter(|_| !args.skip_signatures) else { return Ok(()) };
-    let verified = find_remote(sysroot.repo(), None, remote.as_str())
-        .is_ok_and(|remote| remote.flag("gpg-verify").unwrap_or(true));
-    if !verified {
+    let Some(name) = remote.filter(|_| !args.skip_signatures) else { return Ok(()) };
+    let place = Place::open(target.cx, Some(target.path()))?;
+    let remotes_d = place.remotes_d.as_ref();
+    let Ok(remote) = find_remote(&place.repo, remotes_d, name.as_str()) else { return Ok(()) };
+    if remote.flag("gpg-verify") == Some(false) {
         return Ok(());
     }
-    let detached = sysroot.repo().load_detached(&commit)?;
-    if detached.is_some_and(|metadata| metadata.get("ostree.gpgsigs").is_some()) {
-        let text = "    (signed; verifying signatures is not implemented yet)";
-        target.cx.ui.words(text)?;
+    let commit = deployment.checksum.parse()?;
+    let of = KeyringOf::Remote(&remote);
+    let reports = signature_reports(&place.repo, &commit, &of, &keys::sources(remotes_d))
+        .context(format!("Deployment {}", deployment.index))?;
+    let reports = reports.unwrap_or_default();
+    reports.iter().try_for_each(|report| target.cx.ui.text(gpg_lines(report, "    GPG: ")))
+}
+
+fn gpg_lines(report: &SignatureReport, prefix: &str) -> String {
+    report.describe(prefix, dates::local_c)
+}
+
+/// Fails unless the commit would be accepted from its remote now.
+fn verify(
+    sysroot: &Sysroot,
+    deployment: &DeploymentStatus,
+    remote: Option<RemoteName>,
+    target: &Target<'_>,
+) -> Result<()> {
+    let commit: Checksum = deployment.checksum.parse()?;
+    let Ok(bytes) = sysroot.repo().load_metadata(ObjectType::Commit, &commit) else {
+        return Err(CliError::failed("Cannot verify, failed to load commit"));
+    };
+    if deployment.refspec.is_none() {
+        return Err(CliError::failed("No origin/refspec, cannot verify"));
     }
-    Ok(())
+    let Some(name) = remote else {
+        return Err(CliError::failed("Cannot verify deployment without remote"));
+    };
+    let place = Place::open(target.cx, Some(target.path()))?;
+    let remotes_d = place.remotes_d.as_ref();
+    let remote = find_remote(&place.repo, remotes_d, name.as_str())?;
+    let overrides = VerifyOverrides::default();
+    let verifier =
+        RemoteVerifier::new(&place.repo, &remote, &keys::sources(remotes_d), &overrides)?;
+    if !verifier.wants_commit() {
+        return Err(CliError::failed(format!(
+            "Cannot verify commit for remote {name}; GPG verification disabled, and no signapi \
+             verifiers configured"
+        )));
+    }
+    let detached = sysroot.repo().load_detached(&commit)?;
+    let report = verifier.verify_commit(&commit, &bytes, detached.as_ref())?;
+    let mut lines: Vec<String> =
+        report.gpg.iter().map(|report| gpg_lines(report, "GPG: ")).collect();
+    lines.extend(report.sign);
+    target.cx.ui.line(lines.join("\n"))
 }
 
 fn origin_remote(deployment: &DeploymentStatus) -> Result<Option<RemoteName>> {

@@ -12,6 +12,7 @@ use trefoil_sysroot::deploy::DeployOptions;
 use trefoil_sysroot::{Deployment, Sysroot, origin};
 
 use super::target::Target;
+use crate::commands::pull::verifier;
 use crate::commands::remote::Place;
 use crate::error::{CliError, Result};
 
@@ -119,6 +120,7 @@ impl<'a> Upgrader<'a> {
             refs: vec![PullRef::from(name)],
             remote: Some(remote_name.clone()),
             timestamp_check_from: (!allow_older).then_some(self.merge.checksum),
+            verifier: verifier(place, &remote)?,
             ..PullOptions::default()
         };
         let progress = self.target.cx.progress("pull");

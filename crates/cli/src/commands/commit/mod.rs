@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::Args;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::name::Refspec;
-use trefoil_repo::commit::{CommitRequest, is_unchanged, write_commit};
+use trefoil_repo::commit::{CommitRequest, is_unchanged, write_signed_commit};
 use trefoil_repo::{Repo, Transaction, TransactionStats};
 
 use crate::context::Context;
@@ -20,6 +20,7 @@ use crate::dates;
 use crate::environment;
 use crate::error::{CliError, Result};
 use crate::keyvalue;
+use crate::signing::SignArgs;
 
 /// Arguments of `commit`.
 #[derive(Args, Debug)]
@@ -60,6 +61,11 @@ pub struct CommitArgs {
     #[arg(long, value_name = "TIMESTAMP")]
     timestamp: Option<String>,
     #[command(flatten)]
+    sign: SignArgs,
+    /// Sign the commit with the secret keys in this file
+    #[arg(long, value_name = "NAME")]
+    sign_from_file: Vec<PathBuf>,
+    #[command(flatten)]
     missing: NotYet,
 }
 
@@ -68,30 +74,14 @@ pub struct CommitArgs {
 struct NotYet {
     #[arg(long, hide = true)]
     generate_composefs_metadata: bool,
-    #[arg(long, hide = true)]
-    gpg_sign: Vec<String>,
-    #[arg(long, hide = true)]
-    gpg_homedir: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    sign: Vec<String>,
-    #[arg(long, hide = true)]
-    sign_from_file: Vec<PathBuf>,
-    #[arg(long, hide = true)]
-    sign_type: Option<String>,
 }
 
 impl NotYet {
     fn refuse(&self) -> Result<()> {
-        let missing = if self.generate_composefs_metadata {
-            "--generate-composefs-metadata"
-        } else if !self.gpg_sign.is_empty() || self.gpg_homedir.is_some() {
-            "--gpg-sign"
-        } else if !self.sign.is_empty() || !self.sign_from_file.is_empty() {
-            "--sign"
-        } else {
-            return Ok(());
-        };
-        Err(CliError::not_yet(format!("'commit {missing}'")))
+        match self.generate_composefs_metadata {
+            true => Err(CliError::not_yet("'commit --generate-composefs-metadata'")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -111,6 +101,7 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     let parent = parent(&args, &repo)?;
     let metadata = args.metadata.collect(&repo, parent.as_ref())?;
     let detached = args.metadata.detached()?;
+    let signers = args.sign.signers(cx, &args.sign_from_file)?;
     let (subject, body) = args.message.read(args.branch.as_deref())?;
     let timestamp = timestamp(&args)?;
     let progress = cx.progress("commit");
@@ -127,7 +118,9 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     }
     let metadata = args.metadata.bind(&transaction, metadata, args.branch.as_deref(), &tree)?;
     let request = CommitRequest { tree, parent, subject, body, metadata, detached, timestamp };
-    let checksum = write_commit(&transaction, request)?;
+    let checksum = write_signed_commit(&transaction, request, |bytes, detached| {
+        signers.sign(&repo, bytes, detached)
+    })?;
     if let Some(branch) = branch {
         transaction.set_ref(branch, Some(checksum));
     }

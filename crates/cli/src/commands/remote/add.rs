@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use trefoil_repo::remote::{IfExists, NewRemote, add_remote};
+use trefoil_sign::SignType;
+use trefoil_sign::gpg::Keyring;
 
-use super::Place;
+use super::{Place, gpg_import};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 
@@ -33,7 +35,8 @@ pub struct AddArgs {
     /// Replace the provided remote if it exists
     #[arg(long)]
     force: bool,
-    #[arg(long, hide = true)]
+    /// Import GPG key from FILE
+    #[arg(long, value_name = "FILE")]
     gpg_import: Option<PathBuf>,
     /// This remote has content not fetched via libostree
     #[arg(long, value_name = "NAME")]
@@ -54,9 +57,6 @@ pub struct AddArgs {
 
 /// Runs `remote add`.
 pub fn run(args: AddArgs, cx: &Context) -> Result<()> {
-    if args.gpg_import.is_some() {
-        return Err(CliError::not_yet("'remote add --gpg-import'"));
-    }
     let (name, url, branches) = match args.arguments.as_slice() {
         [name] if args.custom_backend.is_some() => (name, None, Vec::new()),
         [name, url, branches @ ..] => (name, Some(url.clone()), branches.to_vec()),
@@ -80,8 +80,15 @@ pub fn run(args: AddArgs, cx: &Context) -> Result<()> {
         return cx.ui.line(format_args!("would add remote {name}: {new:?}"));
     }
     place.for_writing(cx)?;
+    let mut source = Keyring::default();
+    if let Some(path) = &args.gpg_import {
+        gpg_import::add_file(cx, &mut source, path)?;
+    }
     add_remote(&mut place.repo, place.remotes_d.as_ref(), name, &new, if_exists)?;
-    Ok(())
+    match &args.gpg_import {
+        Some(_) => gpg_import::import(cx, &place, name, &source, &[]),
+        None => Ok(()),
+    }
 }
 
 /// The settings in libostree's order.
@@ -130,11 +137,7 @@ fn verification_key(spec: &str) -> Result<(String, &str, &str)> {
     let parse =
         || CliError::failed(format!("Failed to parse KEYTYPE=[inline|file]:DATA in {spec}"));
     let (kind, rest) = spec.split_once('=').ok_or_else(parse)?;
-    if !["ed25519", "spki", "dummy"].contains(&kind) {
-        return Err(CliError::failed(format!(
-            "Requested signature type is not implemented: {kind}"
-        )));
-    }
+    kind.parse::<SignType>().map_err(|e| CliError::failed(format!("{e}: {kind}")))?;
     let (place, value) = rest.split_once(':').ok_or_else(parse)?;
     match place {
         "inline" => Ok((format!("verification-{kind}-key"), value, kind)),

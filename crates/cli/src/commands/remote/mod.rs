@@ -2,6 +2,8 @@
 
 mod add;
 mod delete;
+mod gpg_import;
+mod gpg_list_keys;
 mod list;
 mod place;
 mod refs;
@@ -36,11 +38,9 @@ enum RemoteVerb {
     Refs(refs::RemoteRefsArgs),
 
     /// Import GPG keys
-    #[command(hide = true)]
-    GpgImport(NotYetArgs),
+    GpgImport(gpg_import::GpgImportArgs),
     /// Show remote GPG keys
-    #[command(hide = true)]
-    GpgListKeys(NotYetArgs),
+    GpgListKeys(gpg_list_keys::GpgListKeysArgs),
     /// Add a cookie to remote
     #[command(hide = true)]
     AddCookie(NotYetArgs),
@@ -64,8 +64,8 @@ pub fn run(args: RemoteArgs, cx: &Context) -> Result<()> {
         Some(RemoteVerb::ShowUrl(args)) => show_url::run(args, cx),
         Some(RemoteVerb::List(args)) => list::run(args, cx),
         Some(RemoteVerb::Refs(args)) => refs::run(args, cx),
-        Some(RemoteVerb::GpgImport(_)) => not_yet::run("remote gpg-import"),
-        Some(RemoteVerb::GpgListKeys(_)) => not_yet::run("remote gpg-list-keys"),
+        Some(RemoteVerb::GpgImport(args)) => gpg_import::run(args, cx),
+        Some(RemoteVerb::GpgListKeys(args)) => gpg_list_keys::run(args, cx),
         Some(RemoteVerb::AddCookie(_)) => not_yet::run("remote add-cookie"),
         Some(RemoteVerb::DeleteCookie(_)) => not_yet::run("remote delete-cookie"),
         Some(RemoteVerb::ListCookies(_)) => not_yet::run("remote list-cookies"),

@@ -1,0 +1,1 @@
+blocljuPbTr1MLy47v5g5UOhiejXRSqsDh4rhUnfRMOujRE1uW5N+UbW0YdnJN04mM/BHwYGb960jcXlZOhrAQ==

@@ -1,0 +1,1 @@
+EaXD6OOm9Ru3Venze+jNI6lntjmct5/gv/QSzp+pSCfgDD+nuz9PlqaE3lnG1LCmJWKhIIXenO0ALKWi6WOjZPT7dvsT/fGeDXw3WGyrzonf9xjbzF9n3j9WHOtLm32tC8u5uZxqYD+Sm0Q8oDTOkR0A
