@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use trefoil_fsat::{Counters, Fs};
 
-use crate::ui;
+use crate::{size, ui};
 
 /// Nothing is shown for steps shorter than this; then it is the time between two reports.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -97,8 +97,45 @@ impl Shown {
             self.bar.take().inspect(ProgressBar::finish_and_clear);
         } else {
             let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
-            bar.set_message(format!("{task}: {} operations", work.total()));
+            bar.set_message(words(task, started.elapsed(), work));
             bar.tick();
         }
+    }
+}
+
+/// What the line on a terminal says: bytes, and how many a second.
+fn words(task: &str, elapsed: Duration, work: &Counters) -> String {
+    let rate = |bytes: u64| {
+        let a_second = u128::from(bytes) * 1000 / elapsed.as_millis().max(1);
+        size::words(u64::try_from(a_second).unwrap_or(u64::MAX))
+    };
+    let (read, written) = (work.bytes_read, work.bytes_written);
+    if read == 0 && written == 0 {
+        return format!("{task}: {} operations", work.total());
+    }
+    format!(
+        "{task}: {} read at {}/s, {} written at {}/s",
+        size::words(read),
+        rate(read),
+        size::words(written),
+        rate(written)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards that the line on a terminal has bytes and their rate.
+    #[test]
+    fn the_line_has_bytes_and_rate() {
+        let work = Counters { bytes_read: 3_000_000, bytes_written: 500, ..Default::default() };
+        assert_eq!(
+            words("commit", Duration::from_millis(1500), &work),
+            "commit: 3.0\u{a0}MB read at 2.0\u{a0}MB/s, 500 bytes written at 333 bytes/s"
+        );
+        let walk = Counters { opens: 7, ..Default::default() };
+        assert_eq!(words("prune", Duration::from_secs(1), &walk), "prune: 7 operations");
+        words("commit", Duration::ZERO, &work);
     }
 }
