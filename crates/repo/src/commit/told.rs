@@ -14,7 +14,8 @@ use crate::{MutableTree, Repo, RepoError, Result, Transaction};
 /// Brings `tree`, made of the commit before, up to date with `dir` at the paths `changes` and
 /// looks at nothing else: the cost is that of the paths and the directories above them.
 ///
-/// Paths are relative to `dir`; a leading `/` or `./` is allowed, and `/` or `.` is everything.
+/// Paths are relative to `dir`; a leading `/` or `./` and a `/` at the end are allowed, and
+/// `/` or `.` is everything.
 /// What is there is imported, a directory with all beneath it; what is not there is removed
 /// from `tree`. Of the directories above a path only their own metadata is taken anew. One that
 /// is no directory any more is imported as what it is, or removed, and one that is not yet in
@@ -173,7 +174,8 @@ fn components(path: &str) -> Result<Vec<EntryName>> {
     }
     let what = || format!("Invalid path '{}'", path.escape_debug());
     let mut names = Vec::new();
-    for name in relative.split('/') {
+    // Directories are often listed with a slash at their end.
+    for name in relative.strip_suffix('/').unwrap_or(relative).split('/') {
         names.push(EntryName::new(name).map_err(|e| RepoError::format(what(), e))?);
     }
     check_depth(names.len() - 1).map_err(|e| RepoError::Refused(format!("{}: {e}", what())))?;
