@@ -15,6 +15,8 @@ pub struct Space {
     pub inodes: u64,
     /// Whether it is mounted read-only.
     pub read_only: bool,
+    /// What tells it from others, as the kernel has it; 0 where it has nothing.
+    pub id: u64,
 }
 
 impl Space {
@@ -36,6 +38,7 @@ impl Dir {
             inodes_free: st.f_ffree,
             inodes: st.f_files,
             read_only: st.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+            id: st.f_fsid,
         })
     }
 }

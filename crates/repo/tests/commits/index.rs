@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
+use trefoil_format::gvariant::Metadata;
 use trefoil_fsat::{Fs, Timestamp};
-use trefoil_repo::commit::{CommitIndex, CommitModifier, Indexed, SkipList, StatOverrides};
+use trefoil_repo::commit::{
+    CommitIndex, CommitModifier, CommitRequest, Indexed, SkipList, StatOverrides, write_commit,
+};
 use trefoil_repo::{Repo, RepoMode, Result, TreeId};
 
 use crate::bench::{Bench, have_ostree, is_root, ostree};
@@ -127,6 +130,96 @@ fn a_damaged_index_is_not_believed() {
     }
     assert_eq!(tree_of(&repo, &source, later()).0, tree);
     assert!(opened().is_usable(), "it was written anew");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(opened().ignored().is_some(), "a directory has its place");
+    fs::remove_dir(&file).unwrap();
+    symlink("/dev/zero", &file).unwrap();
+    assert!(opened().ignored().is_some(), "a link has its place");
+    assert_eq!(tree_of(&repo, &source, later()).0, tree);
+    assert!(opened().is_usable(), "it was written anew");
+}
+
+/// Guards: a file on a read-only mount is read again though nothing about it changed. Another
+/// image that was made with the same times may have come into the place of the one before.
+#[test]
+fn read_only_mounts_are_read_again() {
+    if !is_root() {
+        eprintln!("only root can mount");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let repo = Repo::create(open(root.path(), "repo"), RepoMode::Archive, None).unwrap();
+    for dir in ["tree/image", "image"] {
+        fs::create_dir_all(root.path().join(dir)).unwrap();
+    }
+    let (source, image) = (root.path().join("tree"), root.path().join("image"));
+    fs::write(source.join("file"), "1").unwrap();
+    fs::write(image.join("file"), "2").unwrap();
+    let (target, image) = (source.join("image"), image.as_path());
+    let mount = |words: &[&str], paths: &[&Path]| {
+        let status = std::process::Command::new(words[0]).args(&words[1..]).args(paths).status();
+        status.unwrap().success()
+    };
+    if !mount(&["mount", "-t", "tmpfs", "none"], &[&target]) {
+        eprintln!("mounting is not allowed here");
+        return;
+    }
+    fs::copy(image.join("file"), target.join("file")).unwrap();
+    let remounted = mount(&["mount", "-o", "remount,ro"], &[&target]);
+    let first = tree_of(&repo, &source, later());
+    let second = tree_of(&repo, &source, later());
+    assert!(mount(&["umount"], &[&target]));
+    assert!(remounted);
+    assert_eq!((first.0, first.1), (second.0, 2));
+    assert_eq!(second.1, 1, "the file on the mount, and no other");
+}
+
+/// Guards: what a parent repository has is looked for, since nobody keeps it from being pruned
+/// there: the commit would be made without.
+#[test]
+fn objects_that_a_parent_lost_are_written_again() {
+    let root = tempfile::tempdir().unwrap();
+    let source = root.path().join("tree");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "1").unwrap();
+    let parent = Repo::create(open(root.path(), "parent"), RepoMode::Archive, None).unwrap();
+    let (tree, _) = tree_of(&parent, &source, later());
+    let path = root.path().join("child");
+    Repo::create(open(root.path(), "child"), RepoMode::Archive, None).unwrap();
+    let config = fs::read_to_string(path.join("config")).unwrap();
+    let line = format!("{config}parent={}\n", root.path().join("parent").display());
+    fs::write(path.join("config"), line).unwrap();
+    let child = Repo::open(open(root.path(), "child")).unwrap();
+    assert!(child.parent().is_some());
+    let commit_to = |repo: &Repo| {
+        let transaction = repo.begin().unwrap();
+        let dir = Fs::new().open_dir(&source).unwrap();
+        let modifier = CommitModifier::default();
+        let index = CommitIndex::open(repo, &dir, &modifier, later()).unwrap();
+        let indexed = index.import(&transaction, &dir, &modifier).unwrap();
+        let request = CommitRequest {
+            tree: indexed.tree,
+            parent: None,
+            subject: String::new(),
+            body: String::new(),
+            metadata: Metadata::default(),
+            detached: None,
+            timestamp: 0,
+        };
+        let checksum = write_commit(&transaction, request).unwrap();
+        transaction.set_ref("branch".parse().unwrap(), Some(checksum));
+        transaction.commit().unwrap();
+        let (tree, stats) = (indexed.tree, indexed.stats);
+        indexed.save(repo).unwrap();
+        (tree, stats.index_hits)
+    };
+    assert_eq!(commit_to(&child), (tree, 0));
+    assert_eq!(commit_to(&child), (tree, 1));
+    fs::remove_dir_all(root.path().join("parent/objects")).unwrap();
+    fs::create_dir(root.path().join("parent/objects")).unwrap();
+    assert_eq!(commit_to(&child), (tree, 0), "it is read and written again");
+    assert_eq!(commit_to(&child), (tree, 1));
 }
 
 /// Guards: what an index names is looked for where no ref says that it is complete.

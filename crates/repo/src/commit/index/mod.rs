@@ -11,6 +11,9 @@
 //! changed within two seconds before an import are read again by the next. As in git, writing
 //! through a memory map that was made before the import is noticed only when the kernel
 //! updates the times.
+//!
+//! Nothing is believed of what is mounted read-only: images are made with any times one likes,
+//! and another one may take the place of the last.
 
 mod record;
 mod walk;
@@ -61,13 +64,16 @@ impl CommitIndex {
         key.update(MAGIC);
         key.update(&stat.dev.to_le_bytes());
         key.update(&stat.ino.to_le_bytes());
+        // Device numbers are given out again.
+        key.update(&dir.space()?.id.to_le_bytes());
         // Not everybody sees all extended attributes.
         key.update(&dir.fs().effective_user().to_le_bytes());
         key.update(modifier.fingerprint(repo.mode()).as_bytes());
         let key = key.finish();
-        let body = match repo.dir().read_opt(format!("{DIR}/{}", key.to_hex()), LIMIT)? {
-            None => Err(String::new()),
-            Some(bytes) => verify(bytes, &key),
+        let body = match repo.dir().read_opt(format!("{DIR}/{}", key.to_hex()), LIMIT) {
+            Ok(None) => Err(String::new()),
+            Ok(Some(bytes)) => verify(bytes, &key),
+            Err(e) => Err(e.to_string()),
         };
         Ok(CommitIndex { key, body, now })
     }
@@ -116,7 +122,7 @@ impl CommitIndex {
             None => false,
         };
         let walk = Walk { import, now: self.now, complete };
-        let walked = on_deep_stacks(|| walk.directory(dir, root, &TreePath::ROOT))?;
+        let walked = on_deep_stacks(|| walk.directory(dir, root, None, &TreePath::ROOT))?;
         let Some(Walked { id, record }) = walked else {
             return Err(RepoError::Refused("Can't commit an empty tree".to_string()));
         };
@@ -168,8 +174,11 @@ impl Indexed {
 
 /// Whether all objects of a tree are in the repository without looking for each: so it is for
 /// the tree of a commit that a ref points to and that is not marked partial. The caller holds
-/// the repository lock.
+/// the repository lock; that of a parent repository, where objects may be, nobody holds.
 fn is_complete(repo: &Repo, tree: &TreeId) -> Result<bool> {
+    if repo.parent().is_some() {
+        return Ok(false);
+    }
     for commit in repo.list_refs(None)?.into_values() {
         if repo.commit_state(&commit)? == CommitState::Normal
             && load_commit_opt(repo, &commit)?.is_some_and(|c| TreeId::of_commit(&c) == *tree)

@@ -57,10 +57,11 @@ impl Identity {
     }
 
     /// The identity to record at `now`: none where a change right after it could have the same
-    /// times, or where the clock was behind them.
-    pub fn settled(stat: &Stat, now: Timestamp) -> Self {
+    /// times, or where the clock was behind them, and none where the inode is not on `device`,
+    /// whose change times are those of the kernel.
+    pub fn settled(stat: &Stat, now: Timestamp, device: Option<u64>) -> Self {
         let last = stat.ctime.max(stat.mtime);
-        match last.sec.saturating_add(SETTLED_SECS) < now.sec {
+        match device == Some(stat.dev) && last.sec.saturating_add(SETTLED_SECS) < now.sec {
             true => Identity::of(stat),
             false => Identity::UNSETTLED,
         }

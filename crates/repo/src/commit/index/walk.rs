@@ -46,15 +46,19 @@ struct SeenFile {
 }
 
 impl Walk<'_> {
-    /// Imports one directory; `None` where it is left out.
+    /// Imports one directory; `None` where it is left out. `above` is the `device` of the
+    /// directory above it.
     pub fn directory<'i>(
         &self,
         dir: &Dir,
         old: Option<OldDir<'i>>,
+        above: Option<u64>,
         path: &TreePath<'_>,
     ) -> Result<Option<Walked<'i>>> {
         check_depth(path.depth())?;
         let stat = dir.stat_self()?;
+        let device = device(dir, &stat, above)?;
+        let old = old.filter(|_| device.is_some());
         let Some(attributes) = self.import.apply(path, Attributes::of(&stat)) else {
             return Ok(None);
         };
@@ -65,11 +69,11 @@ impl Walk<'_> {
             _ => self.read_meta(dir, attributes)?,
         };
         if let Some(old) = unchanged.filter(|_| !self.import.modifier.has_lists())
-            && let Some(walked) = self.unchanged_listing(dir, &old, meta, path)?
+            && let Some(walked) = self.unchanged_listing(dir, &old, meta, device, path)?
         {
             return Ok(Some(walked));
         }
-        self.changed(dir, &stat, meta, old, path).map(Some)
+        self.changed(dir, &stat, meta, old, device, path).map(Some)
     }
 
     /// A directory whose names are those of the index: it need not be listed, and where all
@@ -79,6 +83,7 @@ impl Walk<'_> {
         dir: &Dir,
         old: &OldDir<'i>,
         meta: Checksum,
+        device: Option<u64>,
         path: &TreePath<'_>,
     ) -> Result<Option<Walked<'i>>> {
         let (Some(files), Some(dirs)) = (old.files(), old.dirs()) else { return Ok(None) };
@@ -87,7 +92,7 @@ impl Walk<'_> {
             || {
                 let enter = |(name, old): &(&'i str, OldDir<'i>)| {
                     let sub = dir.open_dir(name)?;
-                    Ok((*name, self.directory(&sub, Some(*old), &path.child(name))?))
+                    Ok((*name, self.directory(&sub, Some(*old), device, &path.child(name))?))
                 };
                 dirs.par_iter().map(enter).collect::<Result<Vec<_>>>()
             },
@@ -103,7 +108,7 @@ impl Walk<'_> {
         {
             return Ok(Some(Walked { id: old.id, record: Record::Same(old.record) }));
         }
-        let seen = self.files(&files, |file| self.known_file(dir, file, path))?;
+        let seen = self.files(&files, |file| self.known_file(dir, file, device, path))?;
         let mut dirs = Vec::with_capacity(walked.len());
         for (name, sub) in walked {
             if let Some(sub) = sub {
@@ -120,11 +125,17 @@ impl Walk<'_> {
         stat: &Stat,
         meta: Checksum,
         old: Option<OldDir<'i>>,
+        device: Option<u64>,
         path: &TreePath<'_>,
     ) -> Result<Walked<'i>> {
         let Listing { files, dirs } = self.list(dir, old, path)?;
         let (seen, walked) = rayon::join(
-            || self.files(&files, |(file, old)| self.seen_file(dir, file, old.as_ref(), path)),
+            || {
+                let see = |(file, old): &(Named, Option<OldFile<'_>>)| {
+                    self.seen_file(dir, file, old.as_ref(), device, path)
+                };
+                self.files(&files, see)
+            },
             || {
                 let enter = |(name, old): &(EntryName, Option<OldDir<'i>>)| {
                     // Asked twice for a directory, as in `import_dir`.
@@ -134,14 +145,14 @@ impl Walk<'_> {
                         return Ok(None);
                     }
                     let sub = dir.open_dir(name.as_str())?;
-                    let walked = self.directory(&sub, *old, &path)?;
+                    let walked = self.directory(&sub, *old, device, &path)?;
                     Ok(walked.map(|walked| (name.clone(), walked)))
                 };
                 dirs.par_iter().map(enter).collect::<Result<Vec<_>>>()
             },
         );
         let walked = walked?.into_iter().flatten().collect();
-        self.finish(Identity::settled(stat, self.now), meta, seen?, walked)
+        self.finish(Identity::settled(stat, self.now, device), meta, seen?, walked)
     }
 
     /// Lists a directory, ascending, each entry beside what the index has of it.
@@ -206,11 +217,12 @@ impl Walk<'_> {
         &self,
         dir: &Dir,
         old: &OldFile<'_>,
+        device: Option<u64>,
         parent: &TreePath<'_>,
     ) -> Result<Option<SeenFile>> {
         let stat = dir.stat(old.name)?;
         let file = Named { name: entry_name(old.name, parent)?, kind: stat.kind() };
-        self.seen(dir, &file, &stat, Some(old), parent)
+        self.seen(dir, &file, &stat, Some(old), device, parent)
     }
 
     fn seen_file(
@@ -218,10 +230,11 @@ impl Walk<'_> {
         dir: &Dir,
         file: &Named,
         old: Option<&OldFile<'_>>,
+        device: Option<u64>,
         parent: &TreePath<'_>,
     ) -> Result<Option<SeenFile>> {
         let stat = dir.stat(file.name.as_str())?;
-        self.seen(dir, file, &stat, old, parent)
+        self.seen(dir, file, &stat, old, device, parent)
     }
 
     /// The object of a file, from the index or by reading it. Its identity was taken before it
@@ -232,6 +245,7 @@ impl Walk<'_> {
         file: &Named,
         stat: &Stat,
         old: Option<&OldFile<'_>>,
+        device: Option<u64>,
         parent: &TreePath<'_>,
     ) -> Result<Option<SeenFile>> {
         if let Some(old) = old.filter(|old| old.identity == Identity::of(stat))
@@ -247,7 +261,7 @@ impl Walk<'_> {
             return Ok(Some(SeenFile { name, identity, checksum: old.checksum }));
         }
         let read = self.import.file(dir, file, parent)?;
-        let identity = Identity::settled(stat, self.now);
+        let identity = Identity::settled(stat, self.now, device);
         Ok(read.map(|(name, checksum)| SeenFile { name, identity, checksum }))
     }
 
@@ -289,6 +303,14 @@ impl Walk<'_> {
     fn has(&self, checksum: Checksum, kind: ObjectType) -> Result<bool> {
         Ok(self.complete || self.import.transaction.has_object(&ObjectName::new(checksum, kind))?)
     }
+}
+
+/// The device that `dir` is on, if change times tell what changes there.
+fn device(dir: &Dir, stat: &Stat, above: Option<u64>) -> Result<Option<u64>> {
+    if above == Some(stat.dev) {
+        return Ok(above);
+    }
+    Ok((!dir.space()?.read_only).then_some(stat.dev))
 }
 
 fn entry_name(name: &str, parent: &TreePath<'_>) -> Result<EntryName> {
