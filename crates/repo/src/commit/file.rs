@@ -140,7 +140,7 @@ impl Import<'_> {
 
     fn note_hit(&self) {
         self.tally.devino_hits.fetch_add(1, Relaxed);
-        self.transaction.note_cache_hits(1);
+        self.transaction.note_devino_hits(1);
     }
 
     pub(super) fn discard(&self, dir: &Dir, name: &str) -> Result<()> {

@@ -227,7 +227,7 @@ impl Import<'_> {
 
     pub(super) fn note_index_hits(&self, files: u64) {
         self.tally.index_hits.fetch_add(files, Relaxed);
-        self.transaction.note_cache_hits(files);
+        self.transaction.note_index_hits(files);
     }
 
     pub(super) fn stats(&self) -> ImportStats {

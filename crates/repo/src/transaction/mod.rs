@@ -213,8 +213,14 @@ impl<'r> Transaction<'r> {
         refs.collections.insert((collection, name), target);
     }
 
-    /// Counts files whose objects were known without reading them.
-    pub fn note_cache_hits(&self, files: u64) {
+    /// Counts files known by device and inode. As in libostree they are not among the objects
+    /// that were asked for.
+    pub fn note_devino_hits(&self, files: u64) {
+        self.tally.cache_hits.fetch_add(files, Relaxed);
+    }
+
+    /// Counts files known from an index: without it their objects would be asked for.
+    pub fn note_index_hits(&self, files: u64) {
         self.tally.cache_hits.fetch_add(files, Relaxed);
         self.tally.content_total.fetch_add(files, Relaxed);
     }
