@@ -118,12 +118,14 @@ pub enum RepoError {
         seconds: u64,
     },
     /// Writing would leave less free space than the repository is configured to keep.
-    #[error("{setting} would be exceeded, at least {requested} bytes requested")]
+    #[error("{setting} would be exceeded, at least {requested} bytes requested in {path}")]
     MinFreeSpace {
         /// Name and value of the setting.
         setting: String,
         /// Size of what was to be written, in bytes.
         requested: u64,
+        /// The repository.
+        path: PathBuf,
     },
     /// A file mode that the repository mode cannot hold.
     #[error("Content object {checksum}: invalid mode 0{mode:04o} with bits 0{bits:04o}")]

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::config::MinFreeSpace;
@@ -12,6 +13,7 @@ pub(crate) struct SpaceBudget {
     block_size: u64,
     blocks: AtomicU64,
     setting: String,
+    repo: PathBuf,
 }
 
 impl SpaceBudget {
@@ -32,7 +34,8 @@ impl SpaceBudget {
             0 => u64::MAX,
             reserve => space.available.saturating_sub(reserve),
         };
-        Ok(SpaceBudget { block_size, blocks: AtomicU64::new(blocks), setting })
+        let repo = repo.path().to_path_buf();
+        Ok(SpaceBudget { block_size, blocks: AtomicU64::new(blocks), setting, repo })
     }
 
     /// Takes room for `bytes`, or says that the reserve would be touched.
@@ -44,9 +47,11 @@ impl SpaceBudget {
         };
         match self.blocks.fetch_update(Relaxed, Relaxed, take) {
             Ok(_) => Ok(()),
-            Err(_) => {
-                Err(RepoError::MinFreeSpace { setting: self.setting.clone(), requested: bytes })
-            }
+            Err(_) => Err(RepoError::MinFreeSpace {
+                setting: self.setting.clone(),
+                requested: bytes,
+                path: self.repo.clone(),
+            }),
         }
     }
 }

@@ -109,6 +109,7 @@ fn no_room_leaves_the_repository_whole() {
     fs::write(lab.path("tree/sub/large"), vec![b'l'; 8 << 20]).expect("it is ours");
     let reserve = error_of(&trefoil(&commit));
     assert!(reserve.contains("min-free-space-percent '3%' would be exceeded"), "{reserve}");
+    assert!(reserve.contains("bytes requested in full/repo"), "{reserve}");
     let unset = ["config", "set", "core.min-free-space-percent", "0"];
     assert!(trefoil(&unset).status.success());
     let no_room = error_of(&trefoil(&commit));
