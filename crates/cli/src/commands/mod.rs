@@ -11,6 +11,7 @@ pub mod demo;
 pub mod diff;
 pub mod export;
 pub mod fsck;
+pub mod image;
 pub mod init;
 mod lab;
 pub mod log;
@@ -93,6 +94,8 @@ pub enum Verb {
     Demo(demo::DemoArgs),
     /// Serve the repository over HTTP
     Serve(serve::ServeArgs),
+    /// Bootable disk images, updated in place
+    Image(image::ImageArgs),
 
     /// Copy the refs to a USB stick
     #[command(hide = true)]
@@ -126,6 +129,7 @@ impl Verb {
             Verb::Diff(args) => diff::run(args, cx),
             Verb::Export(args) => export::run(args, cx),
             Verb::Fsck(args) => fsck::run(args, cx),
+            Verb::Image(args) => image::run(args, cx),
             Verb::Init(args) => init::run(args, cx),
             Verb::Log(args) => log::run(args, cx),
             Verb::Ls(args) => ls::run(args, cx),
