@@ -1,7 +1,8 @@
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use crate::ops::Op;
-use crate::{File, Result};
+use crate::{File, FsError, Result};
 
 /// How the content of a file came over.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,46 @@ impl File {
             Err(e) if falls_back(e.errno()) => Ok(false),
             Err(e) => Err(e),
         }
+    }
+
+    /// Copies the data of `source` to the offset `at` of this file and leaves its holes out:
+    /// what lies there already stays. Gives the bytes copied.
+    pub fn copy_data_from(&self, source: &File, at: u64) -> Result<u64> {
+        let failed = |e: Errno| FsError::new("seek", source.path(), e);
+        let (mut copied, mut from) = (0, 0);
+        loop {
+            let start = match rustix::fs::seek(source, SeekFrom::Data(from)) {
+                Ok(start) => start,
+                // There is no more data.
+                Err(Errno::NXIO) => return Ok(copied),
+                Err(e) => return Err(failed(e)),
+            };
+            let end = rustix::fs::seek(source, SeekFrom::Hole(start)).map_err(failed)?;
+            self.copy_range(source, start, end, at)?;
+            copied += end - start;
+            from = end;
+        }
+    }
+
+    fn copy_range(&self, source: &File, start: u64, end: u64, at: u64) -> Result<()> {
+        let (mut from, mut to) = (start, at + start);
+        let mut buffer = vec![0; 1 << 20];
+        while from < end {
+            let want = usize::try_from(end - from).map_or(buffer.len(), |n| n.min(buffer.len()));
+            let read =
+                source.run(Op::Read, || rustix::io::pread(source, &mut buffer[..want], from))?;
+            if read == 0 {
+                return Ok(());
+            }
+            let mut done = 0;
+            while done < read {
+                let rest = &buffer[done..read];
+                done += self.run(Op::Write, || rustix::io::pwrite(self, rest, to + done as u64))?;
+            }
+            self.fs().wrote(read as u64);
+            (from, to) = (from + read as u64, to + read as u64);
+        }
+        Ok(())
     }
 
     /// Fills this new, empty file with the content of `source`, cheapest way first: reflink,

@@ -179,6 +179,14 @@ impl Dir {
         Ok(File::new(fd, self.fs.clone(), self.path.join(rel)))
     }
 
+    /// Opens an existing file to read it and to write into it in place, which is for disk images
+    /// and nothing else: no file of a repository or a deployment is ever written through.
+    pub fn open_in_place(&self, rel: impl AsRef<Path>) -> Result<File> {
+        let rel = rel.as_ref();
+        let fd = self.open_raw(rel, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, 0)?;
+        Ok(File::new(fd, self.fs.clone(), self.path.join(rel)))
+    }
+
     /// The whole content of a file; `too large` where it has more than `limit` bytes.
     pub fn read(&self, rel: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
         self.open_file(rel)?.read_all(limit)

@@ -164,6 +164,17 @@ impl File {
         self.run(Op::SetTimes, || rustix::fs::futimens(&self.fd, &mtime_only(mtime)))
     }
 
+    /// Sets the length: cuts off, or adds a hole at the end.
+    pub fn set_len(&self, len: u64) -> Result<()> {
+        self.run(Op::Write, || rustix::fs::ftruncate(&self.fd, len))
+    }
+
+    /// Bytes that the file system has allocated for it, holes not counted.
+    pub fn allocated(&self) -> Result<u64> {
+        let stat = self.run(Op::Stat, || rustix::fs::fstat(&self.fd))?;
+        Ok(u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
+    }
+
     /// Syncs content and metadata of the file.
     pub fn sync(&self) -> Result<()> {
         self.run(Op::Sync, || rustix::fs::fsync(&self.fd))
@@ -185,6 +196,17 @@ impl io::Read for &File {
 impl io::Read for File {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)
+    }
+}
+
+impl io::Seek for File {
+    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+        let position = match position {
+            io::SeekFrom::Start(at) => rustix::fs::SeekFrom::Start(at),
+            io::SeekFrom::End(by) => rustix::fs::SeekFrom::End(by),
+            io::SeekFrom::Current(by) => rustix::fs::SeekFrom::Current(by),
+        };
+        Ok(rustix::fs::seek(&self.fd, position)?)
     }
 }
 

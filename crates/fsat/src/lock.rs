@@ -7,7 +7,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
 
-use crate::{Dir, FsError, Result, Stat};
+use crate::{Dir, File, FsError, Result, Stat};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
@@ -77,17 +77,42 @@ impl Dir {
     }
 }
 
+impl File {
+    /// Takes a lock on `len` bytes from `start` on, which this handle keeps until it is closed.
+    /// False where somebody else has one that excludes it. The bytes need not exist; which ones
+    /// mean what is the business of the programs that share the file.
+    pub fn lock_bytes(&self, start: u32, len: u32, mode: LockMode) -> Result<bool> {
+        match fcntl(self.as_fd(), FcntlArg::F_OFD_SETLK(&range(start, len, mode))) {
+            Ok(_) => Ok(true),
+            Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
+            Err(e) => Err(FsError::new("lock", self.path(), e)),
+        }
+    }
+
+    /// Whether another handle has any lock on these bytes.
+    pub fn has_locked_bytes(&self, start: u32, len: u32) -> Result<bool> {
+        let mut found = range(start, len, LockMode::Exclusive);
+        fcntl(self.as_fd(), FcntlArg::F_OFD_GETLK(&mut found))
+            .map_err(|e| FsError::new("ask for locks on", self.path(), e))?;
+        Ok(i32::from(found.l_type) != libc::F_UNLCK)
+    }
+}
+
 fn try_lock(fd: &OwnedFd, mode: LockMode) -> nix::Result<()> {
+    fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&range(0, 0, mode))).map(drop)
+}
+
+/// A lock on `len` bytes from `start` on; a length of 0 is all that may ever be there.
+fn range(start: u32, len: u32, mode: LockMode) -> libc::flock {
     let kind = match mode {
         LockMode::Shared => libc::F_RDLCK,
         LockMode::Exclusive => libc::F_WRLCK,
     };
-    let whole = libc::flock {
+    libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
+        l_start: start.into(),
+        l_len: len.into(),
         l_pid: 0,
-    };
-    fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&whole)).map(drop)
+    }
 }

@@ -12,6 +12,7 @@ pub mod diff;
 pub mod export;
 pub mod fsck;
 pub mod gpg_sign;
+pub mod image;
 pub mod init;
 mod lab;
 pub mod log;
@@ -99,6 +100,8 @@ pub enum Verb {
     Demo(demo::DemoArgs),
     /// Serve the repository over HTTP
     Serve(serve::ServeArgs),
+    /// Bootable disk images, updated in place
+    Image(image::ImageArgs),
 
     /// Copy the refs to a USB stick
     #[command(hide = true)]
@@ -127,6 +130,7 @@ impl Verb {
             Verb::Export(args) => export::run(args, cx),
             Verb::Fsck(args) => fsck::run(args, cx),
             Verb::GpgSign(args) => gpg_sign::run(args, cx),
+            Verb::Image(args) => image::run(args, cx),
             Verb::Init(args) => init::run(args, cx),
             Verb::Log(args) => log::run(args, cx),
             Verb::Ls(args) => ls::run(args, cx),

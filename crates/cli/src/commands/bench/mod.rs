@@ -4,6 +4,7 @@ mod cells;
 mod commit;
 mod delta;
 mod disk;
+mod image;
 mod measure;
 mod report;
 mod tree;
@@ -32,6 +33,8 @@ enum BenchVerb {
     Commit(commit::CommitBenchArgs),
     /// Static deltas for a few changed files, made and applied
     Delta(delta::DeltaBenchArgs),
+    /// Updates of a disk image in place
+    Image(image::ImageBenchArgs),
 }
 
 /// Arguments of `bench deploy`.
@@ -86,6 +89,16 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(results.markdown()),
+            }
+        }
+        BenchVerb::Image(args) => {
+            if args.rounds == 0 {
+                return Err(CliError::failed("--rounds needs at least 1"));
+            }
+            let results = image::measure_images(&args, cx, &peer)?;
+            match args.json {
+                true => cx.ui.json(&results),
+                false => cx.ui.text(results.markdown(args.changed)),
             }
         }
         BenchVerb::Commit(args) => {
