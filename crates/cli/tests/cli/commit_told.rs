@@ -151,3 +151,18 @@ fn listed_paths_are_left_out() {
     assert!(with_input(&lab, &words, b"new\n").ok);
     assert!(!lab.must(&["ls", "less"]).contains("/new"));
 }
+
+/// Guards that a list that names nothing is not passed over in silence: one with the line ends
+/// of another system would lose every change.
+#[test]
+fn paths_that_name_nothing_are_counted() {
+    let lab = Lab::with_history("archive");
+    fs::write(lab.path("tree/dir/file"), "again").expect("tree is writable");
+    let words = ["commit", "-b", "main", "--changed-from=-", "tree"];
+    let said = with_input(&lab, &words, b"dir/file\r\nno/such/path\nfresh/one\nempty\n");
+    assert!(said.ok, "{said:?}");
+    // `empty` went with an earlier commit.
+    assert!(said.err.starts_with("warning: 3 of the paths listed"), "{said:?}");
+    let said = with_input(&lab, &words, b"dir/file\n");
+    assert!(said.ok && said.err.is_empty(), "{said:?}");
+}

@@ -33,6 +33,8 @@ pub struct ImportStats {
     pub adopted: u64,
     /// Names left out by the skip list.
     pub skipped: u64,
+    /// Told paths that are neither there nor were in the tree before.
+    pub unknown: u64,
 }
 
 impl std::ops::AddAssign for ImportStats {
@@ -44,6 +46,7 @@ impl std::ops::AddAssign for ImportStats {
         self.index_hits += other.index_hits;
         self.adopted += other.adopted;
         self.skipped += other.skipped;
+        self.unknown += other.unknown;
     }
 }
 
@@ -56,6 +59,7 @@ pub(super) struct Tally {
     index_hits: AtomicU64,
     pub adopted: AtomicU64,
     skipped: AtomicU64,
+    pub unknown: AtomicU64,
 }
 
 /// Writes every file beneath `dir` as an object and lays the directory over `tree`, on all
@@ -239,6 +243,7 @@ impl Import<'_> {
             index_hits: self.tally.index_hits.load(Relaxed),
             adopted: self.tally.adopted.load(Relaxed),
             skipped: self.tally.skipped.load(Relaxed),
+            unknown: self.tally.unknown.load(Relaxed),
         }
     }
 }

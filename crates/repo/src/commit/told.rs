@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rayon::prelude::*;
 use trefoil_format::checksum::Checksum;
@@ -153,6 +154,12 @@ impl ToldPaths {
         Ok(())
     }
 
+    /// How many told paths there are at and beneath this one.
+    fn ends(&self) -> u64 {
+        let beneath: u64 = self.children.values().map(ToldPaths::ends).sum();
+        u64::from(self.whole || self.itself) + beneath
+    }
+
     /// The place of a path; `None` where it is covered already.
     fn insert(&mut self, names: Vec<EntryName>) -> Option<&mut ToldPaths> {
         let mut at = self;
@@ -209,7 +216,12 @@ impl Told<'_> {
         let repo = self.import.transaction.repo();
         let mut work = Vec::with_capacity(told.children.len());
         for (name, told) in &told.children {
-            work.push((name, told, tree.take(repo, name)?));
+            let known = tree.file(repo, name)?.is_some();
+            let old = tree.take(repo, name)?;
+            if !known && old.is_none() && !dir.exists(name.as_str())? {
+                self.import.tally.unknown.fetch_add(told.ends(), Relaxed);
+            }
+            work.push((name, told, old));
         }
         let look = |(name, told, old)| self.entry(dir, name, told, old, path);
         let found = work.into_par_iter().map(look).collect::<Result<Vec<_>>>()?;

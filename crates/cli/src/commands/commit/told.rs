@@ -8,6 +8,7 @@ use trefoil_fsat::Dir;
 use trefoil_repo::commit::{CommitModifier, delete_paths, import_changes};
 use trefoil_repo::{CommitState, MutableTree, Repo, Transaction, TreeId};
 
+use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::user_files;
 
@@ -52,6 +53,7 @@ impl ToldArgs {
     /// not checked for entries that nothing met: most of the tree is not looked at.
     pub fn import(
         &self,
+        cx: &Context,
         transaction: &Transaction<'_>,
         dir: &Dir,
         base: Option<&Checksum>,
@@ -73,7 +75,14 @@ impl ToldArgs {
         }
         let mut tree = MutableTree::from_tree(TreeId::of_commit(&commit));
         let changes = read_paths(self.changed_from.as_deref(), "--changed-from")?;
-        import_changes(transaction, dir, &mut tree, &changes, modifier)?;
+        let told = import_changes(transaction, dir, &mut tree, &changes, modifier)?;
+        if told.unknown > 0 {
+            cx.ui.words(format_args!(
+                "warning: {} of the paths listed are neither in the directory nor in the commit \
+                 before; are they relative to it, and are the lines ended as in Unix?",
+                told.unknown
+            ))?;
+        }
         Ok(tree.write(transaction)?)
     }
 

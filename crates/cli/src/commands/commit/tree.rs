@@ -127,7 +127,7 @@ impl TreeArgs {
             let base = self.base.as_deref().map(|rev| repo.resolve_rev(rev)).transpose()?;
             let dir = cx.fs.open_dir(path)?;
             let base = base.as_ref().or(parent);
-            let tree = self.told.import(transaction, &dir, base, &modifier)?;
+            let tree = self.told.import(cx, transaction, &dir, base, &modifier)?;
             return Ok(Imported { tree, indexed: None });
         }
         match self.only_dir(path)? {
