@@ -1,14 +1,17 @@
 //! What every verb gets: the global options, the streams, and a way to the repository.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use trefoil_fsat::Fs;
 use trefoil_repo::Repo;
+use trefoil_repo::pull::PullProgress;
 use trefoil_repo::summary::update_summary_if_asked;
 
 use crate::error::{CliError, Context as _, Result};
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 use crate::ui::Ui;
 use crate::{dates, environment};
 
@@ -96,6 +99,14 @@ impl Context {
     pub fn refs_changed(&self, repo: &Repo) -> Result<()> {
         update_summary_if_asked(repo, dates::now()).context("updating the summary")?;
         Ok(())
+    }
+
+    /// Shows how a pull over the network goes on, until the value is dropped. `interval` is the
+    /// time between two reports, where another than the usual one is wanted.
+    pub fn pull_progress(&self, pull: &Arc<PullProgress>, interval: Option<Duration>) -> Progress {
+        let interval = interval.unwrap_or(progress::INTERVAL);
+        let pull = Some(Arc::clone(pull));
+        Progress::start_with("pull", self.fs.clone(), self.global.progress_fd, pull, interval)
     }
 
     /// Shows that `task` is under way, until the value is dropped.

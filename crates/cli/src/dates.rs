@@ -16,9 +16,10 @@ pub fn parse(text: &str) -> Result<i64> {
     }
 }
 
-/// `2026-11-23 13:17:00 +0000`; `None` beyond the year 9999.
+/// `2026-11-23 13:17:00 +0000`; `None` beyond the year 9999. Times before 1970 are numbers that
+/// wrapped around.
 pub fn utc(seconds: u64) -> Option<String> {
-    let time = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    let time = Timestamp::from_second(seconds.cast_signed()).ok()?;
     Some(time.strftime("%Y-%m-%d %H:%M:%S +0000").to_string())
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod dates;
 mod environment;
 mod error;
+mod fetching;
 mod generate;
 mod gpg_program;
 mod help;

@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,11 +11,12 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use trefoil_fsat::{Counters, Fs};
+use trefoil_repo::pull::PullProgress;
 
 use crate::{size, ui};
 
 /// Nothing is shown for steps shorter than this; then it is the time between two reports.
-const INTERVAL: Duration = Duration::from_millis(250);
+pub const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Version of the JSON lines; grows when a field changes its meaning.
 const PROTOCOL: u32 = 1;
@@ -33,12 +36,67 @@ struct Report {
     bytes_read: u64,
     bytes_written: u64,
     operations: u64,
+    #[serde(flatten)]
+    pull: Option<PullReport>,
     done: bool,
+}
+
+/// What a pull over the network adds to a line.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct PullReport {
+    objects_fetched: u64,
+    /// Grows as directories come in and tell what they need.
+    objects_requested: u64,
+    bytes_received: u64,
+    /// Bytes a second since the last line.
+    bytes_per_second: u64,
+}
+
+impl PullReport {
+    fn read(progress: &PullProgress, last: &PullReport, interval: Duration) -> PullReport {
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
+        let bytes_received = load(&progress.bytes);
+        let new = bytes_received.saturating_sub(last.bytes_received);
+        PullReport {
+            objects_fetched: load(&progress.metadata_fetched) + load(&progress.content_fetched),
+            objects_requested: load(&progress.metadata_requested)
+                + load(&progress.content_requested),
+            bytes_received,
+            bytes_per_second: (new as f64 / interval.as_secs_f64().max(0.001)) as u64,
+        }
+    }
+
+    /// As libostree's console has it, with the time that is left at this pace.
+    fn words(&self, elapsed: Duration) -> String {
+        let (fetched, requested) = (self.objects_fetched, self.objects_requested.max(1));
+        let percent = (fetched * 100 / requested).min(100);
+        let mut text = format!("Receiving objects: {percent}% ({fetched}/{requested})");
+        if self.bytes_per_second > 0 {
+            text.push_str(&format!(" {}/s", size::words(self.bytes_per_second)));
+        }
+        text.push_str(&format!(" {}", size::words(self.bytes_received)));
+        if fetched > 0 && requested > fetched {
+            let left = elapsed.as_secs() * (requested - fetched) / fetched;
+            text.push_str(&format!(", {left} s left"));
+        }
+        text
+    }
 }
 
 impl Progress {
     /// Starts to report on `task`.
     pub fn start(task: &'static str, fs: Fs, fd: Option<u32>) -> Progress {
+        Progress::start_with(task, fs, fd, None, INTERVAL)
+    }
+
+    /// As [`Progress::start`], for a pull, and with another time between two reports.
+    pub fn start_with(
+        task: &'static str,
+        fs: Fs,
+        fd: Option<u32>,
+        pull: Option<Arc<PullProgress>>,
+        interval: Duration,
+    ) -> Progress {
         let lines = fd.and_then(open_fd);
         if lines.is_none() && !ui::has_terminal() {
             return Progress { running: None };
@@ -47,8 +105,8 @@ impl Progress {
         let before = fs.counters();
         let handle = std::thread::spawn(move || {
             let started = Instant::now();
-            let mut shown = Shown { lines, bar: None };
-            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let mut shown = Shown { lines, bar: None, pull, interval, last: PullReport::default() };
+            while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 shown.report(task, started, &fs.counters().since(&before), false);
             }
             shown.report(task, started, &fs.counters().since(&before), true);
@@ -75,10 +133,15 @@ fn open_fd(fd: u32) -> Option<File> {
 struct Shown {
     lines: Option<File>,
     bar: Option<ProgressBar>,
+    pull: Option<Arc<PullProgress>>,
+    interval: Duration,
+    last: PullReport,
 }
 
 impl Shown {
     fn report(&mut self, task: &'static str, started: Instant, work: &Counters, done: bool) {
+        let pull = self.pull.as_ref().map(|p| PullReport::read(p, &self.last, self.interval));
+        self.last = pull.unwrap_or_default();
         if let Some(file) = &mut self.lines {
             let report = Report {
                 protocol: PROTOCOL,
@@ -87,6 +150,7 @@ impl Shown {
                 bytes_read: work.bytes_read,
                 bytes_written: work.bytes_written,
                 operations: work.total(),
+                pull,
                 done,
             };
             if let Ok(text) = serde_json::to_string(&report) {
@@ -97,7 +161,10 @@ impl Shown {
             self.bar.take().inspect(ProgressBar::finish_and_clear);
         } else {
             let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
-            bar.set_message(words(task, started.elapsed(), work));
+            bar.set_message(match pull {
+                Some(pull) => pull.words(started.elapsed()),
+                None => words(task, started.elapsed(), work),
+            });
             bar.tick();
         }
     }

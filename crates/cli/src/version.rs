@@ -1,7 +1,7 @@
 //! The text of `--version`: YAML that scripts parse.
 
 /// The version of libostree whose behaviour is followed.
-const FOLLOWED: &str = "2026.4";
+pub const FOLLOWED: &str = "2026.4";
 
 /// Abilities that scripts ask for by libostree's word. Only what is really there is listed.
 const FEATURES: [&str; 5] = ["libarchive", "initial-var", "sign-ed25519", "sign-spki", "trefoil"];

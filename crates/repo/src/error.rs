@@ -4,7 +4,7 @@ use trefoil_delta::DeltaError;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::error::FormatError;
 use trefoil_format::keyfile::KeyFileError;
-use trefoil_format::object::ObjectName;
+use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::FsError;
 
 use crate::RepoMode;
@@ -45,7 +45,7 @@ pub enum RepoError {
         problem: String,
     },
     /// The repository does not hold this object.
-    #[error("No such metadata object {name}")]
+    #[error("{}", missing(name))]
     ObjectMissing {
         /// The object.
         name: ObjectName,
@@ -200,5 +200,12 @@ impl RepoError {
             RepoError::Fs(e) => e.is_not_found(),
             _ => false,
         }
+    }
+}
+
+fn missing(name: &ObjectName) -> String {
+    match name.kind {
+        ObjectType::File => format!("Couldn't find file object '{}'", name.checksum),
+        _ => format!("No such metadata object {name}"),
     }
 }

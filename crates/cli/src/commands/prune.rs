@@ -3,8 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 use trefoil_repo::prune::{self, PruneOptions, PruneStats};
+use trefoil_repo::pull::prune_summary_cache;
 use trefoil_repo::traverse::Depth;
 
+use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::{dates, size};
@@ -55,7 +57,7 @@ struct PruneView {
 
 /// Runs `prune`.
 pub fn run(args: PruneArgs, cx: &Context) -> Result<()> {
-    let mut repo = cx.open_repo()?;
+    let Place { mut repo, remotes_d, .. } = Place::open(cx, None)?;
     if args.delete_commit.is_some() && args.no_prune {
         return Err(CliError::usage("Cannot specify both --delete-commit and --no-prune"));
     }
@@ -76,6 +78,9 @@ pub fn run(args: PruneArgs, cx: &Context) -> Result<()> {
     let progress = cx.progress("prune");
     let plan = prune::plan_prune(&repo, &options)?;
     let stats = if args.no_prune { plan.stats() } else { plan.apply()? };
+    if !args.no_prune {
+        prune_summary_cache(&repo, remotes_d.as_ref())?;
+    }
     drop(progress);
     print(&args, cx, &stats)
 }

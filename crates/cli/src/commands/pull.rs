@@ -1,20 +1,21 @@
-//! `pull`: fetches commits from a remote; so far from `file://` ones.
+//! `pull`: fetches commits from a remote.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Args;
 use trefoil_format::name::RemoteName;
-use trefoil_repo::pull::{self, PullOptions, PullRef};
-use trefoil_repo::remote::{Remote, find_remote, open_url};
+use trefoil_repo::RepoMode;
+use trefoil_repo::pull::{PullOptions, PullRef, PullStats};
+use trefoil_repo::remote::{Remote, find_remote};
 use trefoil_repo::traverse::Depth;
-use trefoil_repo::verify::{RemoteVerifier, VerifyOverrides};
+use trefoil_sign::gpg::SignatureReport;
 
 use crate::commands::pull_local::{self, DeltaArgs, SyncArgs};
 use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::keys;
+use crate::fetching::{HttpArgs, RemotePull};
+use crate::{dates, size, ui};
 
 /// Arguments of `pull`.
 #[derive(Args, Debug)]
@@ -58,47 +59,19 @@ pub struct PullArgs {
     disable_verify_bindings: bool,
     #[command(flatten)]
     http: HttpArgs,
+    /// Only print information on what will be downloaded (requires static deltas)
+    #[arg(long)]
+    dry_run: bool,
     /// Print the numbers as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Options for fetching over HTTP: without a meaning for `file://`, where `ostree` takes them
-/// too.
-#[derive(Args, Debug)]
-struct HttpArgs {
-    #[arg(long, hide = true)]
-    cache_dir: Option<PathBuf>,
-    #[arg(long, hide = true)]
-    http_trusted: bool,
-    #[arg(long, hide = true)]
-    http_header: Vec<String>,
-    #[arg(long, hide = true)]
-    update_frequency: Option<i64>,
-    #[arg(long, hide = true)]
-    network_retries: Option<i64>,
-    #[arg(long, hide = true)]
-    low_speed_limit_bytes: Option<i64>,
-    #[arg(long, hide = true)]
-    low_speed_time_seconds: Option<i64>,
-    #[arg(long, hide = true)]
-    max_outstanding_fetcher_requests: Option<i64>,
-    #[arg(long, hide = true)]
-    disable_retry_on_network_errors: bool,
-    #[arg(long, hide = true)]
-    append_user_agent: Option<String>,
-    #[arg(short = 'L', long, hide = true)]
-    localcache_repo: Vec<PathBuf>,
-    #[arg(long, hide = true)]
-    dry_run: bool,
-}
-
 /// Runs `pull`.
 pub fn run(args: PullArgs, cx: &Context) -> Result<()> {
-    if args.http.dry_run && !args.deltas.require_static_deltas {
+    if args.dry_run && !args.deltas.require_static_deltas {
         return Err(CliError::failed("--dry-run requires --require-static-deltas"));
     }
-    args.deltas.check()?;
     let [first, refs @ ..] = args.arguments.as_slice() else {
         return Err(CliError::usage("REMOTE must be specified"));
     };
@@ -111,25 +84,33 @@ pub fn run(args: PullArgs, cx: &Context) -> Result<()> {
         place.repo.set_fsync(false);
     }
     let remote = find_remote(&place.repo, place.remotes_d.as_ref(), name)?;
+    remote.check_usable()?;
+    if refs.is_empty() {
+        refs = configured(&remote);
+    }
     if refs.is_empty() && !args.mirror {
-        refs = configured(&remote)?;
+        let text = format!("No configured branches for remote {name}");
+        return Err(CliError::failed(text));
     }
-    let url = match &args.url {
-        Some(url) => url.clone(),
-        None => remote.url()?,
-    };
-    if !url.starts_with("file://") {
-        return Err(CliError::not_yet(format!("pulling from {url}: only file:// is there; HTTP")));
+    if args.deltas.require_static_deltas && place.repo.mode() == RepoMode::Archive {
+        return Err(CliError::failed("Can't use static deltas in an archive repo"));
     }
-    remote.check_pullable()?;
-    let source = open_url(&cx.fs, &url)?;
-    let mut options = options(&args, &place, name, refs)?;
-    options.verifier = verifier(&place, &remote)?;
-    let progress = cx.progress("pull");
-    let stats = pull::pull_local(&place.repo, &source, &options)?;
-    drop(progress);
+    let options = options(&args, &place, name, refs)?;
+    let (place, remote) = (&place, &remote);
+    let pull = RemotePull { cx, place, remote, url: args.url.as_deref(), http: &args.http };
+    let started = Instant::now();
+    let stats = pull.run(&options)?;
+    if args.dry_run {
+        return forecast(cx, &stats);
+    }
     cx.refs_changed(&place.repo)?;
-    pull_local::print(cx, &stats, args.json)
+    // As ostree: for people, not for scripts.
+    if ui::has_terminal() && !args.json {
+        for report in stats.verified.values().filter(|report| !report.gpg.is_empty()) {
+            print_verified(cx, &report.gpg)?;
+        }
+    }
+    pull_local::print(cx, &stats, started.elapsed(), args.json)
 }
 
 fn options(args: &PullArgs, place: &Place, name: &str, refs: Vec<PullRef>) -> Result<PullOptions> {
@@ -137,10 +118,8 @@ fn options(args: &PullArgs, place: &Place, name: &str, refs: Vec<PullRef>) -> Re
     Ok(PullOptions {
         refs,
         depth: Depth::from_arg(args.depth),
-        remote: match args.mirror {
-            true => None,
-            false => Some(RemoteName::new(name)?),
-        },
+        remote: Some(RemoteName::new(name)?),
+        mirror: args.mirror,
         commit_only: args.commit_metadata_only,
         trusted: !args.untrusted,
         bareuseronly_files: args.bareuseronly_files,
@@ -148,16 +127,11 @@ fn options(args: &PullArgs, place: &Place, name: &str, refs: Vec<PullRef>) -> Re
         subdirs: args.subpath.clone(),
         timestamp_check: args.timestamp_check,
         timestamp_check_from: from.map(|rev| place.repo.resolve_rev(rev)).transpose()?,
-        verifier: None,
+        disable_static_deltas: args.deltas.disable_static_deltas,
+        require_static_deltas: args.deltas.require_static_deltas,
+        dry_run: args.dry_run,
+        ..PullOptions::default()
     })
-}
-
-/// Verifies what the settings of the remote ask for.
-pub fn verifier(place: &Place, remote: &Remote) -> Result<Option<Arc<RemoteVerifier>>> {
-    let sources = keys::sources(place.remotes_d.as_ref());
-    let overrides = VerifyOverrides::default();
-    let verifier = RemoteVerifier::new(&place.repo, remote, &sources, &overrides)?;
-    Ok(Some(Arc::new(verifier)))
 }
 
 /// `REF` or `REF@COMMIT`.
@@ -170,12 +144,30 @@ fn pull_ref(text: &str) -> Result<PullRef> {
     }
 }
 
+/// What was found of OpenPGP signatures that had to be there.
+pub fn print_verified(cx: &Context, reports: &[SignatureReport]) -> Result<()> {
+    let plural = if reports.len() == 1 { "" } else { "s" };
+    let count = reports.len();
+    cx.ui.line(format_args!("GPG: Verification enabled, found {count} signature{plural}:"))?;
+    reports.iter().try_for_each(|report| {
+        cx.ui.text(format_args!("\n{}", report.describe("  ", dates::local_c)))
+    })
+}
+
+/// What a delta would cost, in libostree's words.
+fn forecast(cx: &Context, stats: &PullStats) -> Result<()> {
+    let forecast = stats.forecast.unwrap_or_default();
+    cx.ui.line(format_args!(
+        "Delta update: {}/{} parts, {}/{}, {} total uncompressed",
+        forecast.parts_here,
+        forecast.parts,
+        size::words(forecast.size_here),
+        size::words(forecast.size),
+        size::words(forecast.unpacked)
+    ))
+}
+
 /// The branches that the remote is configured with.
-fn configured(remote: &Remote) -> Result<Vec<PullRef>> {
-    let branches = remote.list("branches");
-    if branches.is_empty() {
-        let text = format!("No configured branches for remote {}", remote.name);
-        return Err(CliError::failed(text));
-    }
-    Ok(branches.iter().map(|name| PullRef::from(name.as_str())).collect())
+fn configured(remote: &Remote) -> Vec<PullRef> {
+    remote.list("branches").iter().map(|name| PullRef::from(name.as_str())).collect()
 }

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde::Serialize;
 use trefoil_format::name::RemoteName;
-use trefoil_repo::pull::{self, PullOptions, PullRef, PullStats};
+use trefoil_repo::pull::{self, DirTransport, PullOptions, PullRef, PullSource, PullStats};
 use trefoil_repo::remote::find_remote;
 use trefoil_repo::traverse::Depth;
 use trefoil_repo::verify::{RemoteVerifier, VerifyOverrides};
+use trefoil_repo::{Repo, RepoMode};
 
 use crate::commands::remote::Place;
 use crate::context::Context;
@@ -68,24 +70,15 @@ pub struct SyncArgs {
     pub per_object_fsync: bool,
 }
 
-/// Static deltas: there are none, so not using them is easy.
+/// What becomes of static deltas.
 #[derive(Args, Debug)]
 pub struct DeltaArgs {
     /// Do not use static deltas
     #[arg(long)]
     pub disable_static_deltas: bool,
-    #[arg(long, hide = true)]
+    /// Require static deltas
+    #[arg(long)]
     pub require_static_deltas: bool,
-}
-
-impl DeltaArgs {
-    /// Refuses what is not there yet.
-    pub fn check(&self) -> Result<()> {
-        match self.require_static_deltas {
-            true => Err(CliError::not_yet("pulling static deltas")),
-            false => Ok(()),
-        }
-    }
 }
 
 /// What a pull brought over, for `--json`.
@@ -94,13 +87,17 @@ struct PullView {
     metadata_imported: u64,
     content_imported: u64,
     linked: u64,
+    delta_parts_fetched: u64,
+    metadata_fetched: u64,
+    content_fetched: u64,
+    bytes_transferred: u64,
+    requests: u64,
     content_bytes_written: u64,
     refs: Vec<(String, String)>,
 }
 
 /// Runs `pull-local`.
 pub fn run(args: PullLocalArgs, cx: &Context) -> Result<()> {
-    args.deltas.check()?;
     let mut place = Place::open(cx, None)?;
     let [source, refs @ ..] = args.arguments.as_slice() else {
         return Err(CliError::usage("DESTINATION must be specified"));
@@ -119,13 +116,36 @@ pub fn run(args: PullLocalArgs, cx: &Context) -> Result<()> {
         bareuseronly_files: args.bareuseronly_files,
         verify_bindings: !args.disable_verify_bindings,
         verifier: verifier(&args, &place)?,
+        require_static_deltas: args.deltas.require_static_deltas,
         ..PullOptions::default()
     };
+    let started = Instant::now();
     let progress = cx.progress("pull");
-    let stats = pull::pull_local(repo, &source, &options)?;
+    let stats = match args.deltas.require_static_deltas {
+        false => pull::pull_local(repo, &source, &options)?,
+        true => pull_deltas(repo, &source, &options)?,
+    };
     drop(progress);
     cx.refs_changed(repo)?;
-    print(cx, &stats, args.json)
+    print(cx, &stats, started.elapsed(), args.json)
+}
+
+/// Fetches from the directory as if it were a web server: a copy knows no deltas.
+fn pull_deltas(repo: &Repo, source: &Repo, options: &PullOptions) -> Result<PullStats> {
+    if repo.mode() == RepoMode::Archive {
+        return Err(CliError::failed("Can't use static deltas in an archive repo"));
+    }
+    let transport = DirTransport::new(source.dir().try_clone()?);
+    let source = PullSource {
+        transport: &transport,
+        localcache: &[],
+        summary: None,
+        cache: None,
+        collection_id: None,
+        http_trusted: false,
+        progress: None,
+    };
+    Ok(pull::pull_remote(repo, &source, options)?)
 }
 
 /// Only what the options ask for is verified, whatever the settings of the remote say.
@@ -147,22 +167,44 @@ fn verifier(args: &PullLocalArgs, place: &Place) -> Result<Option<Arc<RemoteVeri
     Ok(Some(Arc::new(verifier)))
 }
 
-/// The closing line of a local pull.
-pub fn print(cx: &Context, stats: &PullStats, json: bool) -> Result<()> {
+/// The closing line of a pull, which took `elapsed`.
+pub fn print(cx: &Context, stats: &PullStats, elapsed: Duration, json: bool) -> Result<()> {
     if json {
         let refs = stats.refs.iter().map(|(spec, c)| (spec.to_string(), c.to_hex()));
         return cx.ui.json(&PullView {
             metadata_imported: stats.metadata_imported,
             content_imported: stats.content_imported,
             linked: stats.linked,
+            delta_parts_fetched: stats.delta_parts_fetched,
+            metadata_fetched: stats.metadata_fetched,
+            content_fetched: stats.content_fetched,
+            bytes_transferred: stats.bytes_transferred,
+            requests: stats.requests,
             content_bytes_written: stats.content_bytes_written,
             refs: refs.collect(),
         });
     }
-    cx.ui.line(format_args!(
-        "{} metadata, {} content objects imported; {} content written",
-        stats.metadata_imported,
-        stats.content_imported,
-        size::words(stats.content_bytes_written)
-    ))
+    let written = size::words(stats.content_bytes_written);
+    let (metadata, content) = (stats.metadata_imported, stats.content_imported);
+    if stats.requests == 0 {
+        let text = format_args!(
+            "{metadata} metadata, {content} content objects imported; {written} content written"
+        );
+        return cx.ui.line(text);
+    }
+    let loose = (stats.metadata_fetched, stats.content_fetched);
+    let mut text = match stats.delta_parts_fetched {
+        0 => format!("{} metadata, {} content objects fetched", loose.0, loose.1),
+        parts => format!("{parts} delta parts, {} loose fetched", loose.0 + loose.1),
+    };
+    if metadata > 0 || content > 0 {
+        text.push_str(&format!(" ({metadata} meta, {content} content local)"));
+    }
+    let (amount, unit) = match stats.bytes_transferred {
+        bytes @ ..1024 => (bytes, "B"),
+        bytes => (bytes / 1024, "KiB"),
+    };
+    let seconds = elapsed.as_secs();
+    text.push_str(&format!("; {amount} {unit} transferred in {seconds} seconds"));
+    cx.ui.line(format_args!("{text}; {written} content written"))
 }

@@ -50,25 +50,49 @@ pub fn run(args: SummaryArgs, cx: &Context) -> Result<()> {
     if args.update {
         return update(&args, cx, &repo);
     }
-    if args.raw {
-        let value = Summary::parse_value(&read(&repo)?)?;
-        return cx.ui.line(value.byteswapped().print(true));
+    let part = if args.raw {
+        Part::Raw
+    } else if args.json {
+        Part::Json
+    } else if args.view {
+        Part::All
+    } else if args.list_metadata_keys {
+        Part::Keys
+    } else if let Some(key) = &args.print_metadata_key {
+        Part::Value(key)
+    } else {
+        return Err(CliError::failed("No option specified; use -u to update summary"));
+    };
+    print(cx, &repo.dir().read("summary", SUMMARY_LIMIT)?, part)
+}
+
+/// What of a summary is to be shown.
+pub enum Part<'a> {
+    Raw,
+    Json,
+    All,
+    Keys,
+    Value(&'a str),
+}
+
+/// Shows a summary.
+pub fn print(cx: &Context, bytes: &[u8], part: Part<'_>) -> Result<()> {
+    match part {
+        Part::Raw => cx.ui.line(Summary::parse_value(bytes)?.byteswapped().print(true)),
+        Part::Json => view(cx, bytes, true),
+        Part::All => view(cx, bytes, false),
+        Part::Keys => {
+            let mut keys = exts(bytes)?.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+            keys.sort_unstable();
+            keys.iter().try_for_each(|key| cx.ui.line(key))
+        }
+        Part::Value(wanted) => {
+            let found = exts(bytes)?.into_iter().find(|(key, _)| key == wanted);
+            let missing = || CliError::failed(format!("No such metadata key '{wanted}'"));
+            let (_, value) = found.ok_or_else(missing)?;
+            cx.ui.line(value.byteswapped().print(true))
+        }
     }
-    if args.view || args.json {
-        return view(&args, cx, &repo);
-    }
-    if args.list_metadata_keys {
-        let mut keys = exts(&repo)?.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
-        keys.sort_unstable();
-        return keys.iter().try_for_each(|key| cx.ui.line(key));
-    }
-    if let Some(wanted) = &args.print_metadata_key {
-        let found = exts(&repo)?.into_iter().find(|(key, _)| key == wanted);
-        let missing = || CliError::failed(format!("No such metadata key '{wanted}'"));
-        let (_, value) = found.ok_or_else(missing)?;
-        return cx.ui.line(value.byteswapped().print(true));
-    }
-    Err(CliError::failed("No option specified; use -u to update summary"))
 }
 
 fn update(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
@@ -86,13 +110,9 @@ fn update(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
     Ok(())
 }
 
-fn read(repo: &Repo) -> Result<Vec<u8>> {
-    Ok(repo.dir().read("summary", SUMMARY_LIMIT)?)
-}
-
 /// The metadata of the summary file as it stands.
-fn exts(repo: &Repo) -> Result<Vec<(String, Value)>> {
-    let Value::Tuple(mut parts) = Summary::parse_value(&read(repo)?)? else {
+fn exts(bytes: &[u8]) -> Result<Vec<(String, Value)>> {
+    let Value::Tuple(mut parts) = Summary::parse_value(bytes)? else {
         return Ok(Vec::new());
     };
     let metadata = parts.pop().map(Metadata::from_value).transpose()?;
@@ -116,16 +136,16 @@ struct SummaryRefView {
     commit_size: u64,
 }
 
-fn view(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
-    let summary = Summary::parse(&read(repo)?)?;
+fn view(cx: &Context, bytes: &[u8], json: bool) -> Result<()> {
+    let summary = Summary::parse(bytes)?;
     let main = summary.metadata.get_str("ostree.summary.collection-id").map(str::to_string);
     let mut listed: Vec<(Option<&str>, &SummaryRef)> =
         summary.refs.iter().map(|r| (main.as_deref(), r)).collect();
     for (id, refs) in &summary.collections {
         listed.extend(refs.iter().map(|r| (Some(id.as_str()), r)));
     }
-    let exts = exts(repo)?;
-    if args.json {
+    let exts = exts(bytes)?;
+    if json {
         let refs = listed.iter().map(|(id, r)| SummaryRefView {
             collection_id: id.map(str::to_string),
             name: r.name.clone(),

@@ -7,7 +7,7 @@ use trefoil_format::error::FormatError;
 use trefoil_format::file::{ArchiveHeader, BareUserMeta, FRAME_LEN, FileHeader};
 use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_format::xattrs::Xattrs;
-use trefoil_fsat::{File, Stat};
+use trefoil_fsat::{Dir, File, Stat};
 
 use crate::{Repo, RepoError, RepoMode, Result};
 
@@ -87,75 +87,34 @@ impl Repo {
 
     /// As [`Repo::load_file`], `None` where neither this repository nor a parent holds it.
     pub fn load_file_opt(&self, checksum: &Checksum) -> Result<Option<FileObject>> {
-        let found = match self.mode() {
-            RepoMode::Archive => self.load_archive(checksum)?,
-            RepoMode::BareUser => self.load_bare_user(checksum)?,
-            _ => self.load_plain(checksum)?,
-        };
-        match (found, self.parent()) {
+        let path = self.object_path(&ObjectName::new(*checksum, ObjectType::File));
+        match (self.load_file_at(self.objects(), &path, checksum)?, self.parent()) {
             (None, Some(parent)) => parent.load_file_opt(checksum),
             (found, _) => Ok(found),
         }
     }
 
-    fn open_content(&self, checksum: &Checksum) -> Result<Option<File>> {
-        let path = self.object_path(&ObjectName::new(*checksum, ObjectType::File));
-        match self.objects().open_file(&*path) {
-            Ok(file) => Ok(Some(file)),
-            Err(e) if e.is_not_found() => Ok(None),
-            Err(e) => Err(e.into()),
+    /// Loads a file object that is `path` in `dir`, stored in the mode of this repository.
+    pub(crate) fn load_file_at(
+        &self,
+        dir: &Dir,
+        path: &str,
+        checksum: &Checksum,
+    ) -> Result<Option<FileObject>> {
+        match self.mode() {
+            RepoMode::Archive => load_archive(dir, path, checksum),
+            RepoMode::BareUser => load_bare_user(dir, path, checksum),
+            _ => self.load_plain(dir, path, checksum),
         }
-    }
-
-    fn load_archive(&self, checksum: &Checksum) -> Result<Option<FileObject>> {
-        let Some(file) = self.open_content(checksum)? else { return Ok(None) };
-        let corrupt = |source| corrupt(checksum, source);
-        let mut framed = file.read_up_to(FRAME_LEN)?;
-        let header_len = ArchiveHeader::parse_prefix(&framed).map_err(corrupt)?;
-        framed.extend(file.read_up_to(header_len)?);
-        let (parsed, _) = ArchiveHeader::parse_framed(&framed).map_err(corrupt)?;
-        let content = match parsed.header.symlink_target {
-            Some(_) => Content::None,
-            None => Content::Inflate(Box::new(DeflateDecoder::new(file))),
-        };
-        Ok(Some(FileObject { header: parsed.header, size: parsed.size, content }))
-    }
-
-    fn load_bare_user(&self, checksum: &Checksum) -> Result<Option<FileObject>> {
-        let Some(file) = self.open_content(checksum)? else { return Ok(None) };
-        let Some(meta) = file.xattr(OSTREE_META)? else {
-            let what = format!("{} has no attribute {OSTREE_META}", file.path().display());
-            return Err(RepoError::Refused(what));
-        };
-        let meta = BareUserMeta::parse(&meta).map_err(|e| corrupt(checksum, e))?;
-        let mut header = FileHeader {
-            uid: meta.uid,
-            gid: meta.gid,
-            mode: meta.mode,
-            symlink_target: None,
-            xattrs: meta.xattrs,
-        };
-        if header.mode & S_IFMT == S_IFLNK {
-            let mut target = file.read_all(LINK_TARGET_LIMIT)?;
-            // libostree writes the terminating zero too.
-            if target.last() == Some(&0) {
-                target.pop();
-            }
-            header.symlink_target = Some(link_target(target, checksum)?);
-            return Ok(Some(FileObject { header, size: 0, content: Content::None }));
-        }
-        let size = file.stat()?.size;
-        Ok(Some(FileObject { header, size, content: Content::File(file) }))
     }
 
     /// `bare`, `bare-split-xattrs` and `bare-user-only`: the inode says it all.
-    fn load_plain(&self, checksum: &Checksum) -> Result<Option<FileObject>> {
-        let path = self.object_path(&ObjectName::new(*checksum, ObjectType::File));
-        let file = match self.objects().open_file(&*path) {
+    fn load_plain(&self, dir: &Dir, path: &str, checksum: &Checksum) -> Result<Option<FileObject>> {
+        let file = match dir.open_file(path) {
             Ok(file) => file,
             Err(e) if e.is_not_found() => return Ok(None),
             // A symbolic link: it cannot be opened, only looked at.
-            Err(e) if e.is_not_directory() => return self.load_link(checksum, &path).map(Some),
+            Err(e) if e.is_not_directory() => return self.load_link(dir, path, checksum).map(Some),
             Err(e) => return Err(e.into()),
         };
         let stat = file.stat()?;
@@ -168,11 +127,11 @@ impl Repo {
         Ok(Some(FileObject { header, size: stat.size, content: Content::File(file) }))
     }
 
-    fn load_link(&self, checksum: &Checksum, path: &str) -> Result<FileObject> {
-        let stat = self.objects().stat(path)?;
-        let target = link_target(self.objects().read_link(path)?, checksum)?;
+    fn load_link(&self, dir: &Dir, path: &str, checksum: &Checksum) -> Result<FileObject> {
+        let stat = dir.stat(path)?;
+        let target = link_target(dir.read_link(path)?, checksum)?;
         let xattrs = match self.mode() {
-            RepoMode::Bare => Xattrs::of_inode(self.objects().xattrs_of(path)?),
+            RepoMode::Bare => Xattrs::of_inode(dir.xattrs_of(path)?),
             RepoMode::BareSplitXattrs => self.split_xattrs(checksum)?,
             _ => Xattrs::default(),
         };
@@ -212,6 +171,55 @@ impl Repo {
             source,
         })
     }
+}
+
+fn open_content(dir: &Dir, path: &str) -> Result<Option<File>> {
+    match dir.open_file(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn load_archive(dir: &Dir, path: &str, checksum: &Checksum) -> Result<Option<FileObject>> {
+    let Some(file) = open_content(dir, path)? else { return Ok(None) };
+    let corrupt = |source| corrupt(checksum, source);
+    let mut framed = file.read_up_to(FRAME_LEN)?;
+    let header_len = ArchiveHeader::parse_prefix(&framed).map_err(corrupt)?;
+    framed.extend(file.read_up_to(header_len)?);
+    let (parsed, _) = ArchiveHeader::parse_framed(&framed).map_err(corrupt)?;
+    let content = match parsed.header.symlink_target {
+        Some(_) => Content::None,
+        None => Content::Inflate(Box::new(DeflateDecoder::new(file))),
+    };
+    Ok(Some(FileObject { header: parsed.header, size: parsed.size, content }))
+}
+
+fn load_bare_user(dir: &Dir, path: &str, checksum: &Checksum) -> Result<Option<FileObject>> {
+    let Some(file) = open_content(dir, path)? else { return Ok(None) };
+    let Some(meta) = file.xattr(OSTREE_META)? else {
+        let what = format!("{} has no attribute {OSTREE_META}", file.path().display());
+        return Err(RepoError::Refused(what));
+    };
+    let meta = BareUserMeta::parse(&meta).map_err(|e| corrupt(checksum, e))?;
+    let mut header = FileHeader {
+        uid: meta.uid,
+        gid: meta.gid,
+        mode: meta.mode,
+        symlink_target: None,
+        xattrs: meta.xattrs,
+    };
+    if header.mode & S_IFMT == S_IFLNK {
+        let mut target = file.read_all(LINK_TARGET_LIMIT)?;
+        // libostree writes the terminating zero too.
+        if target.last() == Some(&0) {
+            target.pop();
+        }
+        header.symlink_target = Some(link_target(target, checksum)?);
+        return Ok(Some(FileObject { header, size: 0, content: Content::None }));
+    }
+    let size = file.stat()?.size;
+    Ok(Some(FileObject { header, size, content: Content::File(file) }))
 }
 
 fn corrupt(checksum: &Checksum, source: FormatError) -> RepoError {

@@ -1,25 +1,38 @@
-//! Bringing commits over from another repository on this machine: `ostree pull-local`, and
-//! `ostree pull` from a `file://` remote.
+//! Bringing commits over: from another repository on this machine (`ostree pull-local`, and
+//! `ostree pull` from a `file://` remote) with [`pull_local`], from a remote over the network
+//! with [`pull_remote`].
 
+mod checks;
+mod directory;
 mod objects;
+mod paths;
+mod remote;
 mod request;
+pub mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
-use trefoil_format::name::{RefName, Refspec, RemoteName};
+use trefoil_format::error::FormatError;
+use trefoil_format::name::{CollectionId, RefName, Refspec, RemoteName};
 use trefoil_format::object::{ObjectName, ObjectType};
 
-use crate::bindings::{BindingError, verify_bindings};
+use crate::bindings::BindingError;
+use crate::delta::DeltaName;
 use crate::summary::{Summary, read_summary, read_summary_signatures};
 use crate::traverse::Depth;
 use crate::verify::{RemoteVerifier, VerifyError, VerifyReport};
 use crate::{CommitState, ImportMethod, Repo, RepoError, Transaction};
+pub use directory::DirTransport;
 use objects::TreeImport;
+pub use remote::{
+    PullProgress, PullSource, RemoteSummary, SummaryCache, prune_summary_cache, pull_remote,
+};
 pub use request::PullRef;
 use request::Wanted;
+use transport::FetchError;
 
 /// What to pull and how.
 #[derive(Clone, Debug)]
@@ -30,6 +43,9 @@ pub struct PullOptions {
     pub depth: Depth,
     /// Refs are set below this remote (`REMOTE:REF`).
     pub remote: Option<RemoteName>,
+    /// Refs are set as they are at the source, not below a remote: local ones, or those of the
+    /// collection they belong to. Without refs, all of the source.
+    pub mirror: bool,
     /// Only commit objects; the commits stay marked as partial.
     pub commit_only: bool,
     /// Takes the source's word for objects that can be linked. Without it every object is read
@@ -48,6 +64,27 @@ pub struct PullOptions {
     /// Verifies signatures of each commit, before anything of it is stored, and of the source's
     /// summary, which then decides what refs lead to.
     pub verifier: Option<Arc<RemoteVerifier>>,
+    /// Fetches objects one by one, whatever deltas there are.
+    pub disable_static_deltas: bool,
+    /// Fails where there is no delta.
+    pub require_static_deltas: bool,
+    /// Only finds out what a delta would cost: [`PullStats::forecast`].
+    pub dry_run: bool,
+    /// Fails where a kept summary does not verify, instead of fetching it anew: for tests.
+    pub refuse_invalid_cache: bool,
+}
+
+impl PullOptions {
+    /// The ref here that follows `name` of the source.
+    fn refspec(&self, name: RefName) -> Refspec {
+        let remote = if self.mirror { None } else { self.remote.clone() };
+        Refspec { remote, name }
+    }
+
+    /// Whether nothing is to be taken on trust.
+    pub fn untrusted(&self) -> bool {
+        !self.trusted
+    }
 }
 
 impl Default for PullOptions {
@@ -56,6 +93,7 @@ impl Default for PullOptions {
             refs: Vec::new(),
             depth: Depth::Parents(0),
             remote: None,
+            mirror: false,
             commit_only: false,
             trusted: true,
             bareuseronly_files: false,
@@ -64,6 +102,10 @@ impl Default for PullOptions {
             timestamp_check: false,
             timestamp_check_from: None,
             verifier: None,
+            disable_static_deltas: false,
+            require_static_deltas: false,
+            dry_run: false,
+            refuse_invalid_cache: false,
         }
     }
 }
@@ -77,6 +119,19 @@ pub struct PullStats {
     pub content_imported: u64,
     /// Of both, objects that became hard links to the source's.
     pub linked: u64,
+    /// Metadata objects that came from a remote; an answer that a commit has no signatures
+    /// counts, as in libostree 2022.7.
+    pub metadata_fetched: u64,
+    /// Files that came from a remote.
+    pub content_fetched: u64,
+    /// Parts of static deltas that came from a remote.
+    pub delta_parts_fetched: u64,
+    /// What a delta would cost, of a dry run.
+    pub forecast: Option<DeltaForecast>,
+    /// Bytes received from a remote.
+    pub bytes_transferred: u64,
+    /// Requests sent to a remote.
+    pub requests: u64,
     /// Bytes of file content written; a link writes none.
     pub content_bytes_written: u64,
     /// Directories that were read to find what is missing.
@@ -85,6 +140,21 @@ pub struct PullStats {
     pub refs: BTreeMap<Refspec, Checksum>,
     /// What was found of the signatures of commits that had to be signed.
     pub verified: BTreeMap<Checksum, VerifyReport>,
+}
+
+/// What a pull by static deltas takes. Sizes are in bytes.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeltaForecast {
+    /// Parts, and objects that come by themselves.
+    pub parts: u64,
+    /// Of these, those that nothing is missing of.
+    pub parts_here: u64,
+    /// All of them as they are fetched.
+    pub size: u64,
+    /// Of these, what is not to be fetched.
+    pub size_here: u64,
+    /// What they make.
+    pub unpacked: u64,
 }
 
 /// Why a pull failed. Refs are as they were; commits that came over in part are marked so.
@@ -129,11 +199,42 @@ pub enum PullError {
         /// Its time.
         old_time: u64,
     },
+    /// A metadata object that is none.
+    #[error("{name}")]
+    Metadata {
+        /// The object.
+        name: ObjectName,
+        /// What is wrong.
+        #[source]
+        source: FormatError,
+    },
+    /// A part of a static delta that cannot be applied.
+    #[error("Executing static delta {delta} part {index}")]
+    Part {
+        /// The delta.
+        delta: DeltaName,
+        /// Number of the part, the first being 0.
+        index: usize,
+        /// Why.
+        #[source]
+        source: Box<RepoError>,
+    },
+    /// A file of the remote could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The file of a ref holds no checksum.
+    #[error("Fetching checksum for ref ((empty), {name}): Invalid rev {found}")]
+    InvalidRef {
+        /// The ref.
+        name: String,
+        /// The beginning of what it holds.
+        found: String,
+    },
     /// Something has to be signed and is not, or not by anyone trusted.
     #[error(transparent)]
     Verify(#[from] VerifyError),
     /// The settings of the remote ask for something that is not supported.
-    #[error("remote {remote}: {what}")]
+    #[error("{what}")]
     Remote {
         /// The remote.
         remote: String,
@@ -169,10 +270,15 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
         pull.history(*commit, None)?;
     }
     let Pull { mut stats, done, fetched, .. } = pull;
+    let mirrored = if options.mirror { main_collection(source)? } else { None };
     for (name, commit) in wanted.refs {
-        let refspec = Refspec { remote: options.remote.clone(), name };
-        if dest.resolve_refspec(&refspec, false)? != Some(commit) {
-            txn.set_ref(refspec.clone(), Some(commit));
+        let refspec = options.refspec(name.clone());
+        match &mirrored {
+            Some(id) => txn.set_collection_ref(id.clone(), name, Some(commit)),
+            None if dest.resolve_refspec(&refspec, false)? != Some(commit) => {
+                txn.set_ref(refspec.clone(), Some(commit));
+            }
+            None => {}
         }
         stats.refs.insert(refspec, commit);
     }
@@ -186,6 +292,18 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
         }
     }
     Ok(stats)
+}
+
+/// The collection that the refs in the summary of the source belong to.
+fn main_collection(source: &Repo) -> Outcome<Option<CollectionId>> {
+    let Some(bytes) = read_summary(source)? else { return Ok(None) };
+    let summary = Summary::parse(&bytes)?;
+    let id = summary.metadata.get_str("ostree.summary.collection-id");
+    let id = id.map(|id| {
+        CollectionId::new(id)
+            .map_err(|e| RepoError::format(format!("Invalid collection ID {id}"), e))
+    });
+    Ok(id.transpose()?)
 }
 
 /// The summary of the source where it has to be signed, once it is known to be.
@@ -261,9 +379,7 @@ impl Pull<'_> {
         {
             self.txn.write_detached_bytes(checksum, &detached)?;
         }
-        let bytes = self.txn.load_metadata(ObjectType::Commit, checksum)?;
-        let commit = Commit::parse(&bytes).map_err(|source| RepoError::Corrupt { name, source })?;
-        Ok(Some(commit))
+        checks::load_commit(self.txn, checksum).map(Some)
     }
 
     /// Verifies the signatures of a commit that is here or at the source, if they have to be.
@@ -298,23 +414,9 @@ impl Pull<'_> {
         name: Option<&RefName>,
         is_tip: bool,
     ) -> Outcome<()> {
-        if self.options.verify_bindings {
-            let collection = self.source.config().collection_id.as_deref();
-            verify_bindings(commit, collection, name.map(RefName::as_str))
-                .map_err(|source| PullError::Binding { commit: *checksum, source })?;
-        }
-        let current = match (self.options.timestamp_check && is_tip, name) {
-            (true, Some(name)) => self.dest.resolve_rev_opt(name.as_str())?,
-            _ => None,
-        };
-        for old in current.into_iter().chain(self.options.timestamp_check_from) {
-            let old_time = self.dest.load_commit(&old)?.timestamp;
-            if commit.timestamp < old_time {
-                let (new, new_time) = (*checksum, commit.timestamp);
-                return Err(PullError::Older { new, new_time, old, old_time });
-            }
-        }
-        Ok(())
+        let collection = self.source.config().collection_id.as_deref();
+        let names: Vec<RefName> = name.cloned().into_iter().collect();
+        checks::commit(self.dest, self.options, collection, checksum, commit, &names, is_tip)
     }
 
     /// Brings over what the commit needs, unless it is there and whole.
@@ -327,7 +429,8 @@ impl Pull<'_> {
         if self.dest.commit_state(checksum)? == CommitState::Normal {
             return Ok(());
         }
-        let base = self.base(commit, name)?;
+        let names: Vec<RefName> = name.cloned().into_iter().collect();
+        let base = checks::base(self.dest, self.options, commit, &names)?;
         let import = TreeImport {
             txn: self.txn,
             source: self.source,
@@ -335,23 +438,5 @@ impl Pull<'_> {
             stats: &mut self.stats,
         };
         import.run(commit, base)
-    }
-
-    /// The root of a complete commit that is much like this one.
-    fn base(&self, commit: &Commit, name: Option<&RefName>) -> Outcome<Option<Checksum>> {
-        let mut near = Vec::new();
-        if let Some(name) = name {
-            let refspec = Refspec { remote: self.options.remote.clone(), name: name.clone() };
-            near.extend(self.dest.resolve_refspec(&refspec, false)?);
-        }
-        near.extend(commit.parent);
-        for checksum in near {
-            let whole = self.dest.has_object(&ObjectName::new(checksum, ObjectType::Commit))?
-                && self.dest.commit_state(&checksum)? == CommitState::Normal;
-            if whole {
-                return Ok(Some(self.dest.load_commit(&checksum)?.root_tree));
-            }
-        }
-        Ok(None)
     }
 }

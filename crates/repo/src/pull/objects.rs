@@ -6,13 +6,10 @@ use trefoil_format::commit::Commit;
 use trefoil_format::dirtree::DirTree;
 use trefoil_format::object::{ObjectName, ObjectType};
 
+use super::paths::{refuse_unsafe_mode, wants_dir, wants_file};
 use super::{Outcome, PullError, PullOptions, PullStats};
 use crate::traverse::ChecksumSet;
 use crate::{ImportMethod, Repo, RepoError, Result, Transaction};
-
-const BARE_USER_ONLY_BITS: u32 = 0o775;
-const S_IFMT: u32 = 0o170_000;
-const S_IFREG: u32 = 0o100_000;
 
 /// Brings over the objects of one tree, level by level: the directories of a level by several
 /// threads, then the files they name.
@@ -75,17 +72,18 @@ impl TreeImport<'_> {
             Some(base) => self.txn.repo().load_dirtree(&base).unwrap_or_default(),
             None => DirTree::default(),
         };
+        let subdirs = &self.options.subdirs;
         let mut level = Level::default();
         for file in tree.files {
             let at = base.files.binary_search_by(|f| f.name.cmp(&file.name));
             let known = at.is_ok_and(|i| base.files[i].checksum == file.checksum);
-            if !known && self.wants_file(&pending.path, file.name.as_str()) {
+            if !known && wants_file(subdirs, &pending.path, file.name.as_str()) {
                 level.files.insert(file.checksum);
             }
         }
         for dir in tree.dirs {
             let path = format!("{}{}/", pending.path, dir.name.as_str());
-            if !self.wants_dir(&path) {
+            if !wants_dir(subdirs, &path) {
                 continue;
             }
             let at = base.dirs.binary_search_by(|d| d.name.cmp(&dir.name));
@@ -110,25 +108,6 @@ impl TreeImport<'_> {
         })
     }
 
-    /// Whether a file is in, or is, one of the wanted paths.
-    fn wants_file(&self, dir: &str, name: &str) -> bool {
-        let path = format!("{dir}{name}");
-        self.options.subdirs.is_empty()
-            || self.options.subdirs.iter().any(|sub| {
-                let sub = sub.trim_end_matches('/');
-                path == sub || path.strip_prefix(sub).is_some_and(|rest| rest.starts_with('/'))
-            })
-    }
-
-    /// Whether a directory is in one of the wanted paths or on the way to it.
-    fn wants_dir(&self, path: &str) -> bool {
-        self.options.subdirs.is_empty()
-            || self.options.subdirs.iter().any(|sub| {
-                let sub = format!("{}/", sub.trim_end_matches('/'));
-                path.starts_with(&sub) || sub.starts_with(path)
-            })
-    }
-
     fn import(&mut self, names: &[ObjectName]) -> Outcome<()> {
         let methods: Result<Vec<ImportMethod>> = match names.len() {
             0..8 => names.iter().map(|name| self.import_one(name)).collect(),
@@ -149,18 +128,10 @@ impl TreeImport<'_> {
 
     fn import_one(&self, name: &ObjectName) -> Result<ImportMethod> {
         if self.options.bareuseronly_files && name.kind == ObjectType::File {
-            self.check_mode(&name.checksum)?;
+            let header = self.source.load_file(&name.checksum)?.header;
+            refuse_unsafe_mode(&name.checksum, &header)?;
         }
         self.txn.import_object(self.source, name, self.options.trusted)
-    }
-
-    fn check_mode(&self, checksum: &Checksum) -> Result<()> {
-        let mode = self.source.load_file(checksum)?.header.mode;
-        let bits = mode & !S_IFMT & !BARE_USER_ONLY_BITS;
-        if mode & S_IFMT == S_IFREG && bits != 0 {
-            return Err(RepoError::BareUserOnlyMode { checksum: *checksum, mode, bits });
-        }
-        Ok(())
     }
 }
 

@@ -66,16 +66,24 @@ impl Remote {
         })
     }
 
-    /// Refuses what the settings forbid, or leave to another program.
-    pub fn check_pullable(&self) -> std::result::Result<(), PullError> {
-        let refuse = |what: String| Err(PullError::Remote { remote: self.name.clone(), what });
+    /// Refuses a remote that its owner has not set up yet, or that another program has to be
+    /// asked about.
+    pub fn check_usable(&self) -> std::result::Result<(), PullError> {
         if let Some(state) = self.option("unconfigured-state") {
-            return refuse(format!("unconfigured-state: {state}"));
+            return Err(self.refuse(format!("remote unconfigured-state: {state}")));
         }
         if let Some(backend) = self.option("custom-backend") {
-            return refuse(format!("uses custom backend '{backend}'"));
+            let name = &self.name;
+            let what = format!(
+                "Cannot fetch via libostree - remote '{name}' uses custom backend '{backend}'"
+            );
+            return Err(self.refuse(what));
         }
         Ok(())
+    }
+
+    fn refuse(&self, what: String) -> PullError {
+        PullError::Remote { remote: self.name.clone(), what }
     }
 }
 

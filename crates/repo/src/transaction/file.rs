@@ -42,10 +42,10 @@ impl Transaction<'_> {
     pub fn write_file(&self, header: &FileHeader, source: FileSource<'_>) -> Result<Checksum> {
         self.tally.content_total.fetch_add(1, Relaxed);
         match source {
-            FileSource::Empty => self.write_bytes(header, &[]),
-            FileSource::Bytes(bytes) => self.write_bytes(header, bytes),
+            FileSource::Empty => self.write_bytes(header, &[], None),
+            FileSource::Bytes(bytes) => self.write_bytes(header, bytes, None),
             FileSource::File(file) => self.write_open_file(header, file),
-            FileSource::Read(reader) => self.write_small(header, reader),
+            FileSource::Read(reader) => self.write_small(header, reader, None),
         }
     }
 
@@ -90,28 +90,49 @@ impl Transaction<'_> {
         Ok(Some(checksum))
     }
 
+    /// As [`Transaction::write_file`] for content that has to make the object `expected`:
+    /// other content is refused, and nothing of it stays.
+    pub(crate) fn write_file_as(
+        &self,
+        expected: &Checksum,
+        header: &FileHeader,
+        reader: &mut dyn Read,
+    ) -> Result<()> {
+        self.tally.content_total.fetch_add(1, Relaxed);
+        match header.symlink_target {
+            Some(_) => self.write_bytes(header, &[], Some(expected)),
+            None => self.write_small(header, reader, Some(expected)),
+        }
+        .map(drop)
+    }
+
     /// Reads a file of known size in two calls: one for the content, one that finds its end.
     fn write_small_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
         let mut bytes = vec![0; size as usize + 1];
         let mut filled = 0;
         while filled < bytes.len() {
             match file.read_some(&mut bytes[filled..])? {
-                0 => return self.write_bytes(header, &bytes[..filled]),
+                0 => return self.write_bytes(header, &bytes[..filled], None),
                 n => filled += n,
             }
         }
         // It has grown since.
-        self.write_small(header, &mut io::Cursor::new(bytes).chain(file))
+        self.write_small(header, &mut io::Cursor::new(bytes).chain(file), None)
     }
 
     /// Reads up to the limit of memory, and goes over to a stream where there is more.
-    fn write_small(&self, header: &FileHeader, reader: &mut dyn Read) -> Result<Checksum> {
+    fn write_small(
+        &self,
+        header: &FileHeader,
+        reader: &mut dyn Read,
+        expected: Option<&Checksum>,
+    ) -> Result<Checksum> {
         let mut bytes = Vec::new();
         reader.take(IN_MEMORY).read_to_end(&mut bytes).map_err(|e| read_error(header, e))?;
         if (bytes.len() as u64) < IN_MEMORY {
-            return self.write_bytes(header, &bytes);
+            return self.write_bytes(header, &bytes, expected);
         }
-        self.write_stream(header, &mut io::Cursor::new(bytes).chain(reader))
+        self.write_stream(header, &mut io::Cursor::new(bytes).chain(reader), expected)
     }
 
     /// A large file is likely to be there already: hashed first, it costs no writes then.
@@ -122,13 +143,17 @@ impl Transaction<'_> {
             return Ok(checksum);
         }
         file.rewind()?;
-        self.write_stream(header, &mut &*file)
+        self.write_stream(header, &mut &*file, None)
     }
 
-    fn write_bytes(&self, header: &FileHeader, bytes: &[u8]) -> Result<Checksum> {
-        let mut hasher = header.hasher();
-        hasher.update(bytes);
-        let checksum = hasher.finish();
+    fn write_bytes(
+        &self,
+        header: &FileHeader,
+        bytes: &[u8],
+        expected: Option<&Checksum>,
+    ) -> Result<Checksum> {
+        let checksum = header.checksum_of(bytes);
+        check_expected(expected, &checksum)?;
         self.check_mode(header, &checksum)?;
         let target_len = header.symlink_target.as_ref().map(String::len);
         let unpacked = target_len.unwrap_or(bytes.len()) as u64;
@@ -154,7 +179,12 @@ impl Transaction<'_> {
     }
 
     /// Content too large for memory: written while it is hashed, named when it is known.
-    fn write_stream(&self, header: &FileHeader, reader: &mut dyn Read) -> Result<Checksum> {
+    fn write_stream(
+        &self,
+        header: &FileHeader,
+        reader: &mut dyn Read,
+        expected: Option<&Checksum>,
+    ) -> Result<Checksum> {
         let temp = self.stage.temp_name();
         let file = self.stage.dir().create_file(&temp, 0o644)?;
         let mut hasher = header.hasher();
@@ -183,13 +213,14 @@ impl Transaction<'_> {
             self.finish_bare(&file, header)?;
         }
         let checksum = hasher.finish();
+        check_expected(expected, &checksum)?;
         self.check_mode(header, &checksum)?;
         self.note_size(checksum, ObjectType::File, size);
         self.adopt(&temp, checksum, size)?;
         Ok(checksum)
     }
 
-    fn adopt(&self, temp: &str, checksum: Checksum, size: u64) -> Result<()> {
+    pub(super) fn adopt(&self, temp: &str, checksum: Checksum, size: u64) -> Result<()> {
         let name = ObjectName::new(checksum, ObjectType::File);
         if self.claim(name)? {
             self.count_written(size);
@@ -283,6 +314,18 @@ impl Transaction<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses content that makes another object than the one that was asked for.
+pub(super) fn check_expected(expected: Option<&Checksum>, actual: &Checksum) -> Result<()> {
+    match expected {
+        Some(expected) if expected != actual => Err(RepoError::ChecksumMismatch {
+            kind: ObjectType::File.suffix(),
+            expected: *expected,
+            actual: *actual,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -7,8 +7,10 @@
 //! the staging directory of a dead process is removed by the next transaction.
 
 mod adopt;
+mod archived;
 mod file;
 mod import;
+mod resume;
 mod sizes;
 mod stage;
 
@@ -24,10 +26,11 @@ use trefoil_format::name::{CollectionId, RefName, Refspec};
 use trefoil_format::object::{MAX_METADATA_SIZE, ObjectName, ObjectType};
 use trefoil_fsat::LockMode;
 
+pub(crate) use archived::ArchivedFile;
 pub use file::FileSource;
 pub use import::ImportMethod;
 use sizes::Sizes;
-use stage::Stage;
+use stage::{Leftover, Stage};
 
 use crate::lock::RepoLock;
 use crate::space::SpaceBudget;
@@ -90,9 +93,13 @@ impl Repo {
     /// Begins a transaction: takes the shared lock, removes what dead ones left behind, and
     /// makes a staging directory.
     pub fn begin(&self) -> Result<Transaction<'_>> {
+        self.begin_staged(Leftover::Remove)
+    }
+
+    fn begin_staged(&self, leftover: Leftover) -> Result<Transaction<'_>> {
         let lock = self.lock(LockMode::Shared)?;
         let budget = SpaceBudget::new(self)?;
-        let stage = Stage::new(self.dir(), self.boot_id())?;
+        let stage = Stage::new(self.dir(), self.boot_id(), leftover)?;
         Ok(Transaction {
             repo: self,
             stage,
@@ -144,10 +151,16 @@ impl<'r> Transaction<'r> {
 
     /// Writes a metadata object and gives its checksum. The bytes are not looked into.
     pub fn write_metadata(&self, kind: ObjectType, bytes: &[u8]) -> Result<Checksum> {
-        let checksum = Checksum::of(bytes);
+        let name = ObjectName::new(Checksum::of(bytes), kind);
+        self.write_metadata_as(&name, bytes)?;
+        Ok(name.checksum)
+    }
+
+    /// As [`Transaction::write_metadata`], for bytes whose checksum the caller has reckoned.
+    pub(crate) fn write_metadata_as(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        let name = *name;
         self.tally.metadata_total.fetch_add(1, Relaxed);
-        self.note_size(checksum, kind, bytes.len() as u64);
-        let name = ObjectName::new(checksum, kind);
+        self.note_size(name.checksum, name.kind, bytes.len() as u64);
         if self.claim(name)? {
             if bytes.len() as u64 > MAX_METADATA_SIZE {
                 return Err(RepoError::Refused(format!(
@@ -160,7 +173,7 @@ impl<'r> Transaction<'r> {
             file.write_all(bytes)?;
             self.tally.metadata_written.fetch_add(1, Relaxed);
         }
-        Ok(checksum)
+        Ok(())
     }
 
     /// Writes a commit object, and beside it its detached metadata. A commit that was marked
@@ -258,6 +271,7 @@ impl<'r> Transaction<'r> {
         for ((collection, name), target) in &refs.collections {
             self.repo.set_collection_ref(collection, name, target.as_ref())?;
         }
+        self.stage.done();
         Ok(self.stats())
     }
 

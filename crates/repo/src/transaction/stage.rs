@@ -1,5 +1,5 @@
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use trefoil_format::object::ObjectName;
@@ -19,7 +19,7 @@ const MOST: u32 = 1000;
 /// A staging directory, locked while its process lives.
 ///
 /// `tmp/staging-BOOT-tN-lock` is locked before `tmp/staging-BOOT-tN/` is made and goes after it,
-/// so a directory whose lock can be had belongs to nobody.
+/// so a directory whose lock can be had belongs to nobody. That of a pull has a `p` for the `t`.
 #[derive(Debug)]
 pub(super) struct Stage {
     tmp: Dir,
@@ -27,20 +27,41 @@ pub(super) struct Stage {
     name: String,
     temps: AtomicU64,
     masked: OnceLock<bool>,
+    keep: AtomicBool,
     _lock: Lock,
 }
 
+/// What happens to a staging directory whose transaction does not come to its end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Leftover {
+    /// It goes, with the transaction or with the next one.
+    Remove,
+    /// It stays for the next transaction of its kind, in the same boot.
+    Keep,
+}
+
+impl Leftover {
+    fn letter(self) -> char {
+        match self {
+            Leftover::Remove => 't',
+            Leftover::Keep => 'p',
+        }
+    }
+}
+
 impl Stage {
-    pub fn new(repo: &Dir, boot_id: &str) -> Result<Stage> {
+    pub fn new(repo: &Dir, boot_id: &str, leftover: Leftover) -> Result<Stage> {
         repo.ensure_dir("tmp", 0o775)?;
         let tmp = repo.open_dir("tmp")?;
         remove_abandoned(&tmp, boot_id)?;
-        let prefix = format!("{PREFIX}{boot_id}-");
+        let prefix = format!("{PREFIX}{boot_id}-{}", leftover.letter());
         for number in 0..MOST {
-            let name = format!("{prefix}t{number:05}");
+            let name = format!("{prefix}{number:05}");
             let Some(lock) = take_lock(&tmp, &name)? else { continue };
-            tmp.remove_all(&name)?;
-            tmp.mkdir(&name, 0o700)?;
+            if leftover == Leftover::Remove {
+                tmp.remove_all(&name)?;
+            }
+            tmp.ensure_dir(&name, 0o700)?;
             let dir = tmp.open_dir(&name)?;
             return Ok(Stage {
                 tmp,
@@ -48,6 +69,7 @@ impl Stage {
                 name,
                 temps: AtomicU64::new(0),
                 masked: OnceLock::new(),
+                keep: AtomicBool::new(leftover == Leftover::Keep),
                 _lock: lock,
             });
         }
@@ -60,6 +82,11 @@ impl Stage {
     /// The directory objects are written in.
     pub fn dir(&self) -> &Dir {
         &self.dir
+    }
+
+    /// Says that everything was moved to its place: there is nothing to keep.
+    pub fn done(&self) {
+        self.keep.store(false, Relaxed);
     }
 
     /// The name of a staged object.
@@ -93,6 +120,10 @@ impl Stage {
 impl Drop for Stage {
     /// What cannot be removed here is removed by the next transaction.
     fn drop(&mut self) {
+        // Of one that is kept only an empty one goes.
+        if self.keep.load(Relaxed) && self.tmp.rmdir(&self.name).is_err() {
+            return;
+        }
         if self.tmp.remove_all(&self.name).is_ok() {
             let _ = self.tmp.unlink_opt(format!("{}{LOCK_SUFFIX}", self.name));
         }
@@ -111,9 +142,9 @@ fn take_lock(tmp: &Dir, name: &str) -> Result<Option<Lock>> {
     Ok(same.then_some(lock))
 }
 
-/// Removes what dead transactions left behind: ours, and those of earlier boots. What libostree
-/// left behind in this one stays: it may want to go on with it. Its directories may have lost
-/// their lock file.
+/// Removes what dead transactions left behind: ours, and those of earlier boots. What may be gone
+/// on with in this boot stays: what pulls left behind, and what libostree did. Directories of the
+/// latter may have lost their lock file.
 pub(super) fn remove_abandoned(tmp: &Dir, boot_id: &str) -> Result<()> {
     let this_boot = format!("{PREFIX}{boot_id}-");
     for entry in tmp.entries()? {

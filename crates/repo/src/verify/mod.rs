@@ -194,8 +194,8 @@ impl RemoteVerifier {
         let gpg = self.gpg_summary;
         let summary = summary.ok_or(VerifyError::NoSummary { gpg })?;
         let signatures = signatures.ok_or(VerifyError::NoSummarySignature { gpg })?;
-        let signatures =
-            Metadata::parse(signatures).map_err(|e| RepoError::format("Invalid summary.sig", e))?;
+        // What is no dictionary holds no signatures, as libostree sees it.
+        let signatures = Metadata::parse(signatures).unwrap_or_default();
         if self.gpg_summary {
             report.gpg = self.gpg(summary, Some(&signatures), VerifyError::NoGpgSignature)?;
         }

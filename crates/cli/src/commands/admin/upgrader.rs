@@ -6,15 +6,15 @@ use std::process::Command;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::keyfile::KeyFile;
 use trefoil_format::name::{RefName, Refspec};
-use trefoil_repo::pull::{self, PullError, PullOptions, PullRef};
-use trefoil_repo::remote::{find_remote, open_url};
+use trefoil_repo::pull::{PullError, PullOptions, PullRef};
+use trefoil_repo::remote::find_remote;
 use trefoil_sysroot::deploy::DeployOptions;
 use trefoil_sysroot::{Deployment, Sysroot, origin};
 
 use super::target::Target;
-use crate::commands::pull::verifier;
 use crate::commands::remote::Place;
 use crate::error::{CliError, Result};
+use crate::fetching::{HttpArgs, RemotePull};
 
 /// One stateroot on its way to another commit.
 pub struct Upgrader<'a> {
@@ -109,23 +109,14 @@ impl<'a> Upgrader<'a> {
     fn fetch(&self, place: &Place, refspec: &Refspec, name: &str, allow_older: bool) -> Result<()> {
         let Some(remote_name) = &refspec.remote else { return Ok(()) };
         let remote = find_remote(&place.repo, place.remotes_d.as_ref(), remote_name.as_str())?;
-        remote.check_pullable()?;
-        let url = remote.url()?;
-        if !url.starts_with("file://") {
-            let what = format!("pulling from {url}: only file:// is there; HTTP");
-            return Err(CliError::not_yet(what));
-        }
-        let source = open_url(&self.target.cx.fs, &url)?;
         let options = PullOptions {
             refs: vec![PullRef::from(name)],
             remote: Some(remote_name.clone()),
             timestamp_check_from: (!allow_older).then_some(self.merge.checksum),
-            verifier: verifier(place, &remote)?,
             ..PullOptions::default()
         };
-        let progress = self.target.cx.progress("pull");
-        pull::pull_local(&place.repo, &source, &options)?;
-        drop(progress);
+        let (cx, remote, http) = (self.target.cx, &remote, &HttpArgs::default());
+        RemotePull { cx, place, remote, url: None, http }.run(&options)?;
         Ok(())
     }
 

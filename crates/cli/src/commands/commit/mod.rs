@@ -153,8 +153,8 @@ fn parent(args: &CommitArgs, repo: &Repo) -> Result<Option<Checksum>> {
 fn timestamp(args: &CommitArgs) -> Result<u64> {
     match &args.timestamp {
         None => dates::commit_time(),
-        Some(text) => u64::try_from(dates::parse(text)?)
-            .map_err(|_| CliError::failed(format!("Timestamp '{text}' lies before 1970"))),
+        // Before 1970 the number wraps around, as libostree stores it.
+        Some(text) => Ok(dates::parse(text)?.cast_unsigned()),
     }
 }
 

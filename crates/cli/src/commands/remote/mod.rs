@@ -1,6 +1,7 @@
 //! `remote`: the remotes of a repository, one file a verb.
 
 mod add;
+mod cookies;
 mod delete;
 mod gpg_import;
 mod gpg_list_keys;
@@ -8,12 +9,12 @@ mod list;
 mod place;
 mod refs;
 mod show_url;
+mod summary;
 
 pub use place::Place;
 
 use clap::{Args, Subcommand};
 
-use crate::commands::not_yet::{self, NotYetArgs};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 
@@ -42,17 +43,13 @@ enum RemoteVerb {
     /// Show remote GPG keys
     GpgListKeys(gpg_list_keys::GpgListKeysArgs),
     /// Add a cookie to remote
-    #[command(hide = true)]
-    AddCookie(NotYetArgs),
+    AddCookie(cookies::CookieArgs),
     /// Remove one cookie from remote
-    #[command(hide = true)]
-    DeleteCookie(NotYetArgs),
+    DeleteCookie(cookies::CookieArgs),
     /// Show remote repository cookies
-    #[command(hide = true)]
-    ListCookies(NotYetArgs),
+    ListCookies(cookies::ListCookiesArgs),
     /// Show remote summary
-    #[command(hide = true)]
-    Summary(NotYetArgs),
+    Summary(summary::RemoteSummaryArgs),
 }
 
 /// Runs `remote`.
@@ -66,9 +63,9 @@ pub fn run(args: RemoteArgs, cx: &Context) -> Result<()> {
         Some(RemoteVerb::Refs(args)) => refs::run(args, cx),
         Some(RemoteVerb::GpgImport(args)) => gpg_import::run(args, cx),
         Some(RemoteVerb::GpgListKeys(args)) => gpg_list_keys::run(args, cx),
-        Some(RemoteVerb::AddCookie(_)) => not_yet::run("remote add-cookie"),
-        Some(RemoteVerb::DeleteCookie(_)) => not_yet::run("remote delete-cookie"),
-        Some(RemoteVerb::ListCookies(_)) => not_yet::run("remote list-cookies"),
-        Some(RemoteVerb::Summary(_)) => not_yet::run("remote summary"),
+        Some(RemoteVerb::AddCookie(args)) => cookies::add(args, cx),
+        Some(RemoteVerb::DeleteCookie(args)) => cookies::delete(args, cx),
+        Some(RemoteVerb::ListCookies(args)) => cookies::list(args, cx),
+        Some(RemoteVerb::Summary(args)) => summary::run(args, cx),
     }
 }

@@ -1,0 +1,125 @@
+//! Pulling from a remote whose files are fetched one by one: over HTTP, or from a directory
+//! that is treated like a web server.
+//!
+//! One thread decides what to fetch next and has many requests under way; a few others verify
+//! and write what comes in. Of a tree only the directories are fetched that differ from a
+//! complete commit which is here already (the ref's old commit, else the parent).
+
+mod commits;
+mod deltas;
+mod engine;
+mod receive;
+mod resolve;
+mod summary;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::transport::Transport;
+use super::{Outcome, PullOptions, PullStats};
+use crate::{CommitState, Repo};
+use engine::Engine;
+use resolve::Wanted;
+pub use summary::{RemoteSummary, SummaryCache, prune_summary_cache};
+
+/// Where a pull gets its files from.
+pub struct PullSource<'a> {
+    /// Fetches files of the remote.
+    pub transport: &'a dyn Transport,
+    /// Repositories on this machine to look for objects first (`--localcache-repo`).
+    pub localcache: &'a [Repo],
+    /// The summary, where it is known already (from a metalink).
+    pub summary: Option<Vec<u8>>,
+    /// Where summaries are kept between pulls.
+    pub cache: Option<SummaryCache<'a>>,
+    /// The collection that the remote is configured with: commits have to be bound to it.
+    pub collection_id: Option<String>,
+    /// Takes content objects as they are, where an archive mirrors a remote.
+    pub http_trusted: bool,
+    /// Told how far the pull has come.
+    pub progress: Option<Arc<PullProgress>>,
+}
+
+impl std::fmt::Debug for PullSource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullSource").field("collection_id", &self.collection_id).finish()
+    }
+}
+
+/// How far a pull has come; read by another thread.
+#[derive(Debug, Default)]
+pub struct PullProgress {
+    /// Metadata objects that came in.
+    pub metadata_fetched: AtomicU64,
+    /// Metadata objects that are known to be missing, fetched ones included.
+    pub metadata_requested: AtomicU64,
+    /// Content objects that came in.
+    pub content_fetched: AtomicU64,
+    /// Content objects that are known to be missing, fetched ones included.
+    pub content_requested: AtomicU64,
+    /// Bytes received.
+    pub bytes: AtomicU64,
+    /// Bytes that are still to come at least, as the commits tell (`ostree.sizes`); 0 where
+    /// they do not.
+    pub bytes_expected: AtomicU64,
+}
+
+impl PullProgress {
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Pulls commits and what they need from a remote into `dest` and then moves the refs.
+///
+/// Everything is in one transaction: after an error the refs are as they were, and no commit
+/// that came in part looks whole. What was received stays in the staging directory, and the next
+/// pull of the same boot goes on from there: no object is fetched twice.
+pub fn pull_remote(
+    dest: &Repo,
+    source: &PullSource<'_>,
+    options: &PullOptions,
+) -> Outcome<PullStats> {
+    let wanted = Wanted::resolve(dest, source, options)?;
+    let txn = dest.begin_resuming()?;
+    let mut engine = Engine::new(&txn, source, options, &wanted);
+    engine.run()?;
+    let (mut stats, finished) = engine.finish();
+    let transferred = source.transport.transferred();
+    stats.bytes_transferred = transferred.bytes;
+    stats.requests = transferred.requests;
+    if options.dry_run {
+        return Ok(stats);
+    }
+    for (key, commit) in &wanted.refs {
+        let refspec = options.refspec(key.name.clone());
+        let unchanged = match &key.collection {
+            Some(_) if options.mirror => false,
+            _ => dest.resolve_refspec(&refspec, false)? == Some(*commit),
+        };
+        match &key.collection {
+            Some(id) if options.mirror => {
+                txn.set_collection_ref(id.clone(), key.name.clone(), Some(*commit));
+            }
+            _ if unchanged => {}
+            _ => txn.set_ref(refspec.clone(), Some(*commit)),
+        }
+        stats.refs.insert(refspec, *commit);
+    }
+    if options.mirror
+        && options.refs.is_empty()
+        && let Some(summary) = &wanted.summary
+    {
+        summary.mirror(dest)?;
+    }
+    stats.content_bytes_written = txn.commit()?.content_bytes_written;
+    for commit in &finished.fetched {
+        dest.remove_tombstone(commit)?;
+    }
+    if !options.commit_only && options.subdirs.is_empty() {
+        for commit in &finished.commits {
+            dest.set_commit_state(commit, CommitState::Normal)?;
+        }
+    }
+    Ok(stats)
+}
