@@ -6,7 +6,9 @@ mod delta;
 mod disk;
 mod image;
 mod measure;
+mod pull;
 mod report;
+mod scale;
 mod tree;
 
 use std::path::PathBuf;
@@ -31,6 +33,10 @@ enum BenchVerb {
     Deploy(DeployBenchArgs),
     /// Full commits, and commits of a tree in which a few files changed
     Commit(commit::CommitBenchArgs),
+    /// Pulls of everything and of small changes, from a directory and over HTTP
+    Pull(pull::PullBenchArgs),
+    /// Memory and system calls of commits in trees of growing size; without ostree
+    Scale(scale::ScaleBenchArgs),
     /// Static deltas for a few changed files, made and applied
     Delta(delta::DeltaBenchArgs),
     /// Updates of a disk image in place
@@ -64,6 +70,13 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
     let Some(verb) = args.verb else {
         return Err(CliError::usage("No \"bench\" subcommand specified"));
     };
+    if let BenchVerb::Scale(args) = verb {
+        let results = scale::measure_scale(&args, cx)?;
+        return match args.json {
+            true => cx.ui.json(&results),
+            false => cx.ui.text(results.markdown()),
+        };
+    }
     let Some(peer) = Peer::find() else {
         return Err(CliError::Advised(
             "bench compares with ostree, which is not installed".into(),
@@ -106,6 +119,18 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(results.markdown(args.changed)),
+            }
+        }
+        // Done above: it compares with nobody.
+        BenchVerb::Scale(_) => Ok(()),
+        BenchVerb::Pull(args) => {
+            if args.rounds == 0 {
+                return Err(CliError::failed("--rounds needs at least 1"));
+            }
+            let results = pull::measure_pulls(&args, cx, peer)?;
+            match args.json {
+                true => cx.ui.json(&results),
+                false => cx.ui.text(results.markdown()),
             }
         }
     }

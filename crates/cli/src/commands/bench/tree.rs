@@ -14,6 +14,9 @@ const FILES_IN_DIR: u64 = 8;
 /// Files in its `etc`.
 const ETC_FILES: u64 = 1_000;
 
+/// Where the most of a made up tree lies.
+const BULK: &str = "usr/share";
+
 /// Which tree.
 #[derive(Args, Debug)]
 pub struct Recipe {
@@ -60,10 +63,22 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// As [`make`], with a made up tree and nothing of a system but that.
+pub fn make_of(parent: &Dir, files: u64) -> Result<()> {
+    parent.mkdir("tree", 0o755)?;
+    fill(&parent.open_dir("tree")?, BULK, files)
+}
+
+/// The path of one of the files that [`make_of`] makes.
+pub fn file_of(number: u64) -> String {
+    let (dir, file) = (number / FILES_IN_DIR, number % FILES_IN_DIR);
+    format!("{BULK}/{}/{dir}/file-{file}", dir % 100)
+}
+
 fn make_up(tree: &Dir, files: u64) -> Result<()> {
     tree.ensure_dirs("usr/lib", 0o755)?;
     tree.open_dir("usr/lib")?.write("os-release", b"NAME=Bench\nID=bench\n", 0o644)?;
-    fill(tree, "usr/share", files)?;
+    fill(tree, BULK, files)?;
     fill(tree, "usr/etc", ETC_FILES.min(files))
 }
 
