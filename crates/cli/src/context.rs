@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use trefoil_fsat::Fs;
+use trefoil_fsat::{Dir, Fs};
 use trefoil_repo::Repo;
 use trefoil_repo::pull::PullProgress;
 use trefoil_repo::summary::update_summary_if_asked;
@@ -61,8 +61,13 @@ impl Context {
 
     /// The repository at `path`.
     pub fn open_repo_at(&self, path: &Path) -> Result<Repo> {
-        let open = || -> Result<Repo> { Ok(Repo::open(self.fs.open_dir(path)?)?) };
-        let mut repo = open().context("opening repo")?;
+        let dir = self.fs.open_dir(path).context("opening repo")?;
+        self.open_repo_in(dir)
+    }
+
+    /// The repository in `dir`.
+    pub fn open_repo_in(&self, dir: Dir) -> Result<Repo> {
+        let mut repo = Repo::open(dir).context("opening repo")?;
         if let Some(id) = environment::boot_id() {
             repo.set_boot_id(id);
         }
@@ -70,7 +75,8 @@ impl Context {
         if !repo.dir().exists("tmp")? {
             let _ = repo.dir().ensure_dir("tmp", 0o775);
         }
-        self.ui.debug(format_args!("repository {} in mode {}", path.display(), repo.mode()))?;
+        let path = repo.path().display();
+        self.ui.debug(format_args!("repository {path} in mode {}", repo.mode()))?;
         Ok(repo)
     }
 

@@ -23,6 +23,12 @@ pub fn utc(seconds: u64) -> Option<String> {
     Some(time.strftime("%Y-%m-%d %H:%M:%S +0000").to_string())
 }
 
+/// `2026-11-23T13:17:00Z`, or `invalid`.
+pub fn utc_iso(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
+    time.map_or("invalid".to_string(), |t| t.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
 /// `2026-11-23T14:17:00+01` in the time zone of the machine, or `invalid`.
 pub fn local_iso(seconds: u64) -> String {
     let zoned = i64::try_from(seconds)

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use trefoil_fetch::{CookieJar, FetchSettings, HttpTransport, Login, RemoteAddress, parse_netrc};
+use trefoil_format::checksum::Checksum;
+use trefoil_format::object::ObjectType;
 use trefoil_fsat::Dir;
+use trefoil_repo::finder::fetch_commit;
 use trefoil_repo::pull::transport::Transport;
 use trefoil_repo::pull::{
     self, DirTransport, PullOptions, PullProgress, PullSource, PullStats, SummaryCache,
@@ -155,9 +158,23 @@ impl RemotePull<'_> {
         Ok(RemoteSummary::fetch(&source, Some(&verifier), self.refuse_cached())?)
     }
 
-    /// `options` with what the settings of the remote say about signatures.
+    /// The bytes of a commit of the remote, for what they tell; they are not verified.
+    pub fn commit(&self, commit: &Checksum) -> Result<Vec<u8>> {
+        match self.file_url()? {
+            Some(url) => {
+                let source = open_url(&self.cx.fs, &url)?;
+                Ok(source.load_metadata(ObjectType::Commit, commit)?)
+            }
+            None => Ok(fetch_commit(&self.transport()?, commit)?),
+        }
+    }
+
+    /// `options` with what the settings of the remote say about signatures, unless they say it.
     fn verifying(&self, options: &PullOptions) -> Result<PullOptions> {
-        let verifier = Some(Arc::new(self.verifier()?));
+        let verifier = match &options.verifier {
+            Some(verifier) => Some(Arc::clone(verifier)),
+            None => Some(Arc::new(self.verifier()?)),
+        };
         let refuse_invalid_cache = self.refuse_cached();
         Ok(PullOptions { verifier, refuse_invalid_cache, ..options.clone() })
     }

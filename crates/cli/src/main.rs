@@ -20,6 +20,7 @@ mod size;
 mod ui;
 mod user_files;
 mod version;
+mod volumes;
 mod watching;
 
 fn main() -> std::process::ExitCode {

@@ -9,6 +9,7 @@
 mod archive;
 mod bindings;
 pub mod checkout;
+mod collections;
 pub mod commit;
 pub mod config;
 mod deep;
@@ -16,6 +17,7 @@ pub mod delta;
 pub mod diff;
 mod error;
 pub mod export;
+pub mod finder;
 pub mod fsck;
 mod local_file;
 mod lock;
@@ -39,6 +41,7 @@ pub mod traverse;
 mod tree_id;
 pub mod verify;
 
+pub use collections::CollectionRef;
 pub use error::{RepoError, Result};
 pub use lock::RepoLock;
 pub use lookup::TreeEntry;

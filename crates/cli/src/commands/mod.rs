@@ -7,9 +7,11 @@ pub mod checkout;
 pub mod checksum;
 pub mod commit;
 pub mod config;
+pub mod create_usb;
 pub mod demo;
 pub mod diff;
 pub mod export;
+pub mod find_remotes;
 pub mod fsck;
 pub mod gpg_sign;
 pub mod image;
@@ -37,7 +39,6 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::error::Result;
 use crate::generate;
-use not_yet::NotYetArgs;
 
 /// All verbs. Those that are only there to say that they are missing are hidden.
 #[derive(Subcommand, Debug)]
@@ -55,10 +56,14 @@ pub enum Verb {
     Commit(commit::CommitArgs),
     /// Change repo configuration settings
     Config(config::ConfigArgs),
+    /// Copy the refs to a USB stick
+    CreateUsb(create_usb::CreateUsbArgs),
     /// Compare directory TARGETDIR against revision REV
     Diff(diff::DiffArgs),
     /// Stream COMMIT to stdout in tar format
     Export(export::ExportArgs),
+    /// Find remotes to serve the given refs
+    FindRemotes(find_remotes::FindRemotesArgs),
     /// Check the repository for consistency
     Fsck(fsck::FsckArgs),
     /// Sign a commit
@@ -103,12 +108,6 @@ pub enum Verb {
     /// Bootable disk images, updated in place
     Image(image::ImageArgs),
 
-    /// Copy the refs to a USB stick
-    #[command(hide = true)]
-    CreateUsb(NotYetArgs),
-    /// Find remotes to serve the given refs
-    #[command(hide = true)]
-    FindRemotes(NotYetArgs),
     /// Man pages and shell completions
     #[command(hide = true)]
     Util(generate::UtilArgs),
@@ -126,8 +125,10 @@ impl Verb {
             Verb::Commit(args) => commit::run(args, cx),
             Verb::Config(args) => config::run(args, cx),
             Verb::Demo(args) => demo::run(args, cx),
+            Verb::CreateUsb(args) => create_usb::run(args, cx),
             Verb::Diff(args) => diff::run(args, cx),
             Verb::Export(args) => export::run(args, cx),
+            Verb::FindRemotes(args) => find_remotes::run(args, cx),
             Verb::Fsck(args) => fsck::run(args, cx),
             Verb::GpgSign(args) => gpg_sign::run(args, cx),
             Verb::Image(args) => image::run(args, cx),
@@ -147,8 +148,6 @@ impl Verb {
             Verb::StaticDelta(args) => static_delta::run(args, cx),
             Verb::Summary(args) => summary::run(args, cx),
             Verb::Watch(args) => watch::run(args, cx),
-            Verb::CreateUsb(_) => not_yet::run("create-usb"),
-            Verb::FindRemotes(_) => not_yet::run("find-remotes"),
             Verb::Util(args) => generate::run(args, cx),
         }
     }

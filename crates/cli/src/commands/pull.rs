@@ -139,7 +139,8 @@ fn pull_ref(text: &str) -> Result<PullRef> {
     match text.rsplit_once('@') {
         None => Ok(PullRef::from(text)),
         Some((name, commit)) => {
-            Ok(PullRef { name: name.to_string(), commit: Some(commit.parse()?) })
+            let commit = Some(commit.parse()?);
+            Ok(PullRef { commit, ..PullRef::from(name) })
         }
     }
 }

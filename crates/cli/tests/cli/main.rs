@@ -20,4 +20,5 @@ mod static_delta;
 mod support;
 mod tar;
 mod unlocked;
+mod usb;
 mod watch;

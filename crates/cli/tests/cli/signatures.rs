@@ -14,8 +14,8 @@ use crate::support::{Lab, need_ostree};
 const GPGSIGS: &str = "ostree.gpgsigs";
 
 /// A lab with a home of GnuPG, whose agent ends with it.
-struct Signers {
-    lab: Lab,
+pub struct Signers {
+    pub lab: Lab,
 }
 
 impl Drop for Signers {
@@ -28,7 +28,7 @@ impl Drop for Signers {
 
 impl Signers {
     /// `None` where `ostree` or `gpg` is missing, which under CI is a failure.
-    fn new() -> Option<Signers> {
+    pub fn new() -> Option<Signers> {
         if !need_ostree() {
             return None;
         }
@@ -65,7 +65,7 @@ impl Signers {
     }
 
     /// A key of NAME@example.com, made at the beginning of 2020.
-    fn key(&self, name: &str, ends: &str) {
+    pub fn key(&self, name: &str, ends: &str) {
         let user = format!("{name} <{name}@example.com>");
         let when = "--faked-system-time=20200101T000000";
         self.gpg(&[when, "--quick-gen-key", &user, "ed25519", "sign", ends]);
@@ -81,7 +81,7 @@ impl Signers {
     }
 
     /// Writes the public keys into a file.
-    fn export(&self, file: &str, names: &[&str]) {
+    pub fn export(&self, file: &str, names: &[&str]) {
         let users: Vec<String> = names.iter().map(|name| format!("{name}@example.com")).collect();
         let words: Vec<&str> =
             ["--export"].into_iter().chain(users.iter().map(String::as_str)).collect();

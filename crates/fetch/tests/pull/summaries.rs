@@ -109,7 +109,7 @@ fn a_commit_needs_no_summary() {
     });
     ground.pull("ours", &main_ref()).expect_err("a broken summary");
     let named =
-        PullRef { name: "main".to_string(), commit: Some(commit.parse().expect("a checksum")) };
+        PullRef { commit: Some(commit.parse().expect("a checksum")), ..PullRef::from("main") };
     let options = PullOptions { refs: vec![named], ..main_ref() };
     ground.pull("ours", &options).expect("pull");
     assert_eq!(ground.ostree("ours", &["rev-parse", "origin:main"]), commit);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
 use trefoil_format::error::FormatError;
-use trefoil_format::name::{CollectionId, RefName, Refspec, RemoteName};
+use trefoil_format::name::{RefName, Refspec, RemoteName};
 use trefoil_format::object::{ObjectName, ObjectType};
 
 use crate::bindings::BindingError;
@@ -31,7 +31,7 @@ pub use remote::{
     PullProgress, PullSource, RemoteSummary, SummaryCache, prune_summary_cache, pull_remote,
 };
 pub use request::PullRef;
-use request::Wanted;
+use request::{RefKey, Wanted};
 use transport::FetchError;
 
 /// What to pull and how.
@@ -79,6 +79,11 @@ impl PullOptions {
     fn refspec(&self, name: RefName) -> Refspec {
         let remote = if self.mirror { None } else { self.remote.clone() };
         Refspec { remote, name }
+    }
+
+    /// Whether the refs here are to be those of a remote, in its words.
+    fn mirrors_remote(&self) -> bool {
+        self.mirror && self.remote.is_some()
     }
 
     /// Whether nothing is to be taken on trust.
@@ -251,7 +256,8 @@ type Outcome<T> = std::result::Result<T, PullError>;
 /// that came over in part looks whole. Of a tree only the directories are read that differ
 /// from a complete commit which is there already (the ref's old commit, else the parent).
 pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<PullStats> {
-    let summary = verified_summary(source, options)?;
+    let files = SummaryFiles::of(source, options)?;
+    let summary = files.as_ref().map(|files| Summary::parse(&files.bytes)).transpose()?;
     let wanted = Wanted::resolve(source, options, summary.as_ref())?;
     let txn = dest.begin()?;
     let mut pull = Pull {
@@ -263,24 +269,21 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
         done: BTreeMap::new(),
         fetched: Vec::new(),
     };
-    for (name, commit) in &wanted.refs {
-        pull.history(*commit, Some(name))?;
+    for (key, commit) in &wanted.refs {
+        pull.history(*commit, Some(key))?;
     }
     for commit in &wanted.commits {
         pull.history(*commit, None)?;
     }
     let Pull { mut stats, done, fetched, .. } = pull;
-    let mirrored = if options.mirror { main_collection(source)? } else { None };
-    for (name, commit) in wanted.refs {
-        let refspec = options.refspec(name.clone());
-        match &mirrored {
-            Some(id) => txn.set_collection_ref(id.clone(), name, Some(commit)),
-            None if dest.resolve_refspec(&refspec, false)? != Some(commit) => {
-                txn.set_ref(refspec.clone(), Some(commit));
-            }
-            None => {}
-        }
-        stats.refs.insert(refspec, commit);
+    for (key, commit) in wanted.refs {
+        stats.refs.insert(key.set(&txn, options, commit)?, commit);
+    }
+    if options.mirrors_remote()
+        && options.refs.is_empty()
+        && let Some(files) = &files
+    {
+        remote::mirror_summary(dest, &files.bytes, files.signatures.as_deref())?;
     }
     stats.content_bytes_written = txn.commit()?.content_bytes_written;
     for commit in fetched {
@@ -294,27 +297,29 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
     Ok(stats)
 }
 
-/// The collection that the refs in the summary of the source belong to.
-fn main_collection(source: &Repo) -> Outcome<Option<CollectionId>> {
-    let Some(bytes) = read_summary(source)? else { return Ok(None) };
-    let summary = Summary::parse(&bytes)?;
-    let id = summary.metadata.get_str("ostree.summary.collection-id");
-    let id = id.map(|id| {
-        CollectionId::new(id)
-            .map_err(|e| RepoError::format(format!("Invalid collection ID {id}"), e))
-    });
-    Ok(id.transpose()?)
+/// The summary of a source on this machine.
+struct SummaryFiles {
+    bytes: Vec<u8>,
+    signatures: Option<Vec<u8>>,
 }
 
-/// The summary of the source where it has to be signed, once it is known to be.
-fn verified_summary(source: &Repo, options: &PullOptions) -> Outcome<Option<Summary>> {
-    let Some(verifier) = options.verifier.as_ref().filter(|v| v.wants_summary()) else {
-        return Ok(None);
-    };
-    let bytes = read_summary(source)?;
-    let signatures = read_summary_signatures(source)?;
-    verifier.verify_summary(bytes.as_deref(), signatures.as_deref())?;
-    Ok(bytes.map(|bytes| Summary::parse(&bytes)).transpose()?)
+impl SummaryFiles {
+    /// Reads and verifies it where it has to be signed, and where it tells what is mirrored.
+    fn of(source: &Repo, options: &PullOptions) -> Outcome<Option<SummaryFiles>> {
+        let verifier = options.verifier.as_ref().filter(|v| v.wants_summary());
+        if verifier.is_none() && !options.mirrors_remote() {
+            return Ok(None);
+        }
+        let bytes = read_summary(source)?;
+        let signatures = read_summary_signatures(source)?;
+        if let Some(verifier) = verifier {
+            verifier.verify_summary(bytes.as_deref(), signatures.as_deref())?;
+        }
+        if bytes.is_none() && options.refs.is_empty() {
+            return Err(RepoError::Refused(remote::NO_SUMMARY.to_string()).into());
+        }
+        Ok(bytes.map(|bytes| SummaryFiles { bytes, signatures }))
+    }
 }
 
 struct Pull<'a> {
@@ -331,7 +336,7 @@ struct Pull<'a> {
 
 impl Pull<'_> {
     /// Brings a commit and its parents up to the depth asked for.
-    fn history(&mut self, tip: Checksum, name: Option<&RefName>) -> Outcome<()> {
+    fn history(&mut self, tip: Checksum, key: Option<&RefKey>) -> Outcome<()> {
         let mut next = Some((tip, self.options.depth));
         let mut is_tip = true;
         while let Some((checksum, depth)) = next {
@@ -340,9 +345,9 @@ impl Pull<'_> {
                 return Ok(());
             }
             let Some(commit) = self.commit_object(&checksum, is_tip)? else { return Ok(()) };
-            self.check(&checksum, &commit, name.filter(|_| is_tip), is_tip)?;
+            self.check(&checksum, &commit, key.filter(|_| is_tip), is_tip)?;
             if seen.is_none() && !self.options.commit_only {
-                self.tree(&checksum, &commit, name)?;
+                self.tree(&checksum, &commit, key)?;
             }
             self.done.insert(checksum, seen.map_or(depth, |seen| seen.max(depth)));
             next = commit.parent.zip(depth.next());
@@ -411,25 +416,30 @@ impl Pull<'_> {
         &self,
         checksum: &Checksum,
         commit: &Commit,
-        name: Option<&RefName>,
+        key: Option<&RefKey>,
         is_tip: bool,
     ) -> Outcome<()> {
-        let collection = self.source.config().collection_id.as_deref();
-        let names: Vec<RefName> = name.cloned().into_iter().collect();
+        let collection = self.collection(key);
+        let names: Vec<RefName> = key.map(|key| key.name.clone()).into_iter().collect();
         checks::commit(self.dest, self.options, collection, checksum, commit, &names, is_tip)
     }
 
+    /// The collection that commits have to be bound to: that of the source, unless it holds refs
+    /// of another one. A source that claims none may hold commits that are bound to none, but
+    /// not where the word of someone else is needed for them.
+    fn collection<'k>(&'k self, key: Option<&'k RefKey>) -> Option<&'k str> {
+        let own = self.source.config().collection_id.as_deref();
+        let asked = key.and_then(|key| key.collection.as_deref());
+        let vouched = self.options.verifier.as_ref().is_some_and(|v| v.wants_commit());
+        asked.filter(|_| vouched || own.is_some()).or(own)
+    }
+
     /// Brings over what the commit needs, unless it is there and whole.
-    fn tree(
-        &mut self,
-        checksum: &Checksum,
-        commit: &Commit,
-        name: Option<&RefName>,
-    ) -> Outcome<()> {
+    fn tree(&mut self, checksum: &Checksum, commit: &Commit, key: Option<&RefKey>) -> Outcome<()> {
         if self.dest.commit_state(checksum)? == CommitState::Normal {
             return Ok(());
         }
-        let names: Vec<RefName> = name.cloned().into_iter().collect();
+        let names: Vec<RefName> = key.map(|key| key.name.clone()).into_iter().collect();
         let base = checks::base(self.dest, self.options, commit, &names)?;
         let import = TreeImport {
             txn: self.txn,

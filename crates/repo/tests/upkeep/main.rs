@@ -6,6 +6,7 @@
 )]
 
 mod concurrent;
+mod finder;
 mod fsck;
 mod prune;
 mod pull;

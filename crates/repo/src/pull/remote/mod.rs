@@ -20,7 +20,12 @@ use super::{Outcome, PullOptions, PullStats};
 use crate::{CommitState, Repo};
 use engine::Engine;
 use resolve::Wanted;
+pub(super) use summary::mirror_summary;
 pub use summary::{RemoteSummary, SummaryCache, prune_summary_cache};
+
+/// Where all refs are asked for.
+pub(super) const NO_SUMMARY: &str = "Fetching all refs was requested in mirror mode, but remote \
+                                     repository does not have a summary";
 
 /// Where a pull gets its files from.
 pub struct PullSource<'a> {
@@ -92,19 +97,7 @@ pub fn pull_remote(
         return Ok(stats);
     }
     for (key, commit) in &wanted.refs {
-        let refspec = options.refspec(key.name.clone());
-        let unchanged = match &key.collection {
-            Some(_) if options.mirror => false,
-            _ => dest.resolve_refspec(&refspec, false)? == Some(*commit),
-        };
-        match &key.collection {
-            Some(id) if options.mirror => {
-                txn.set_collection_ref(id.clone(), key.name.clone(), Some(*commit));
-            }
-            _ if unchanged => {}
-            _ => txn.set_ref(refspec.clone(), Some(*commit)),
-        }
-        stats.refs.insert(refspec, *commit);
+        stats.refs.insert(key.set(&txn, options, *commit)?, *commit);
     }
     if options.mirror
         && options.refs.is_empty()

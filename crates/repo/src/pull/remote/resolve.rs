@@ -8,6 +8,7 @@ use trefoil_format::name::{CollectionId, RefName};
 use super::PullSource;
 use super::summary::RemoteSummary;
 use crate::delta::DeltaIndex;
+use crate::pull::request::{RefKey, collection};
 use crate::pull::transport::{Answer, FileRequest, Site, fetch, read_body};
 use crate::pull::{Outcome, PullError, PullOptions};
 use crate::summary::{Summary, SummaryRef};
@@ -15,15 +16,6 @@ use crate::{Repo, RepoError, RepoMode};
 
 /// Largest file of a ref.
 const REF_LIMIT: u64 = 1 << 20;
-
-/// A ref of the remote.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RefKey {
-    /// The collection it belongs to, where the remote tells.
-    pub collection: Option<CollectionId>,
-    /// Its name.
-    pub name: RefName,
-}
 
 /// What to pull.
 pub(super) struct Wanted {
@@ -72,19 +64,18 @@ impl Wanted {
             }
             let name = RefName::new(&asked.name)
                 .map_err(|e| RepoError::format(format!("Invalid refspec {}", asked.name), e))?;
+            let key = RefKey { collection: asked.collection.clone(), name };
             match asked.commit {
                 Some(commit) => {
                     // Of a ref that is named twice, the commit that comes with it counts.
-                    wanted.refs.insert(RefKey { collection: None, name }, commit);
+                    wanted.refs.insert(key, commit);
                 }
                 None => {
-                    open.insert(name);
+                    open.insert(key);
                 }
             }
         }
-        open.retain(|name| {
-            !wanted.refs.contains_key(&RefKey { collection: None, name: name.clone() })
-        });
+        open.retain(|key| !wanted.refs.contains_key(key));
         let all = options.refs.is_empty();
         let mut needed = all || !open.is_empty();
         if !needed && wanted.use_deltas {
@@ -100,14 +91,12 @@ impl Wanted {
         match &summary {
             Some(summary) => wanted.take_summary(summary, &open, all)?,
             None if all => {
-                let what = "Fetching all refs was requested in mirror mode, but remote \
-                            repository does not have a summary";
-                return Err(RepoError::Refused(what.to_string()).into());
+                return Err(RepoError::Refused(super::NO_SUMMARY.to_string()).into());
             }
             None => {
-                for name in open {
-                    let commit = fetch_ref(source, &name)?;
-                    wanted.refs.insert(RefKey { collection: None, name }, commit);
+                for key in open {
+                    let commit = fetch_ref(source, &key)?;
+                    wanted.refs.insert(key, commit);
                 }
             }
         }
@@ -122,7 +111,7 @@ impl Wanted {
     fn take_summary(
         &mut self,
         summary: &Summary,
-        open: &BTreeSet<RefName>,
+        open: &BTreeSet<RefKey>,
         all: bool,
     ) -> Outcome<()> {
         if let Some(mode) = summary.metadata.get_str("ostree.summary.mode")
@@ -140,13 +129,22 @@ impl Wanted {
         }
         let main = summary.metadata.get_str("ostree.summary.collection-id");
         let main = main.map(collection).transpose()?;
-        for name in open {
-            let found = summary.refs.iter().find(|r| r.name == name.as_str());
+        for key in open {
+            let asked = key.collection.as_ref().filter(|id| main.as_ref() != Some(id));
+            let refs = match asked {
+                None => Some(&summary.refs),
+                Some(id) => summary.collections.get(id.as_str()),
+            };
+            let found = refs.and_then(|refs| refs.iter().find(|r| r.name == key.name.as_str()));
             let Some(found) = found else {
-                let what = format!("No such branch '{name}' in repository summary");
+                let branch = match asked {
+                    None => format!("'{}'", key.name),
+                    Some(id) => format!("({id}, {})", key.name),
+                };
+                let what = format!("No such branch {branch} in repository summary");
                 return Err(RepoError::Refused(what).into());
             };
-            self.add(main.as_ref(), found)?;
+            self.add(asked.or(main.as_ref()), found)?;
         }
         if all {
             for r in &summary.refs {
@@ -171,11 +169,6 @@ impl Wanted {
     }
 }
 
-fn collection(id: &str) -> Outcome<CollectionId> {
-    CollectionId::new(id)
-        .map_err(|e| RepoError::format(format!("Invalid collection ID {id}"), e).into())
-}
-
 /// Whether the `config` of the remote says that it has lists of deltas.
 fn has_delta_indexes(source: &PullSource<'_>) -> Outcome<bool> {
     let bytes = match fetch(source.transport, FileRequest::new(Site::Main, "config", REF_LIMIT)) {
@@ -190,8 +183,12 @@ fn has_delta_indexes(source: &PullSource<'_>) -> Outcome<bool> {
 }
 
 /// The commit that the file of a ref names.
-fn fetch_ref(source: &PullSource<'_>, name: &RefName) -> Outcome<Checksum> {
-    let path = format!("refs/heads/{name}");
+fn fetch_ref(source: &PullSource<'_>, key: &RefKey) -> Outcome<Checksum> {
+    let name = &key.name;
+    let path = match &key.collection {
+        None => format!("refs/heads/{name}"),
+        Some(id) => format!("refs/mirrors/{id}/{name}"),
+    };
     let request = FileRequest::new(Site::Main, &path, REF_LIMIT);
     let bytes = match fetch(source.transport, request)? {
         Answer::File { body, .. } => read_body(&path, body)?,

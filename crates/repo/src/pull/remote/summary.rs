@@ -154,12 +154,21 @@ impl RemoteSummary {
 
     /// Makes the files those of a mirror of the whole remote.
     pub(super) fn mirror(&self, dest: &Repo) -> Result<()> {
-        let fsync = dest.config().fsync;
-        dest.replace_file(dest.dir(), "summary", &self.bytes, fsync)?;
-        match &self.signatures {
-            Some(signatures) => dest.replace_file(dest.dir(), "summary.sig", signatures, fsync),
-            None => dest.dir().unlink_opt("summary.sig").map(drop).map_err(Into::into),
-        }
+        mirror_summary(dest, &self.bytes, self.signatures.as_deref())
+    }
+}
+
+/// Makes a summary and its signatures those of `dest`.
+pub(in crate::pull) fn mirror_summary(
+    dest: &Repo,
+    bytes: &[u8],
+    signatures: Option<&[u8]>,
+) -> Result<()> {
+    let fsync = dest.config().fsync;
+    dest.replace_file(dest.dir(), "summary", bytes, fsync)?;
+    match signatures {
+        Some(signatures) => dest.replace_file(dest.dir(), "summary.sig", signatures, fsync),
+        None => dest.dir().unlink_opt("summary.sig").map(drop).map_err(Into::into),
     }
 }
 
