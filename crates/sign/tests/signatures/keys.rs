@@ -53,7 +53,9 @@ fn ed25519_is_that_of_the_standard() {
 /// is signed here holds too.
 #[test]
 fn spki_is_that_of_openssl() {
-    let cases: [(&str, &[u8], &str, Option<&[u8]>); 5] = [
+    /// Name of the algorithm, public key, signature, secret key where we sign with it.
+    type Case<'a> = (&'a str, &'a [u8], &'a str, Option<&'a [u8]>);
+    let cases: [Case<'_>; 5] = [
         (
             "ed25519",
             include_bytes!("../data/ed25519.public.pem"),
