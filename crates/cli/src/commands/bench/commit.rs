@@ -5,16 +5,12 @@ use std::process::Command;
 
 use clap::Args;
 use serde::Serialize;
-use trefoil_fsat::{Dir, Fs};
+use trefoil_fsat::Dir;
 use trefoil_repo::{Repo, TreeId};
 
-use super::disk::Image;
+use super::ground::{Ground, GroundArgs};
 use super::measure::{Sample, measure, system_calls};
-use super::tree;
-use crate::commands::demo::parse_size;
 use crate::commands::lab::peer::{Peer, run};
-use crate::commands::lab::scan::{Scan, spread};
-use crate::commands::lab::scratch::Scratch;
 use crate::commands::lab::table::{Table, bytes, median, number, time};
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -23,7 +19,7 @@ use crate::error::{CliError, Result};
 #[derive(Args, Debug)]
 pub struct CommitBenchArgs {
     #[command(flatten)]
-    recipe: tree::Recipe,
+    ground: GroundArgs,
     /// How many files change from commit to commit
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub changed: usize,
@@ -33,12 +29,6 @@ pub struct CommitBenchArgs {
     /// Measured full commits in each mode
     #[arg(long, value_name = "K", default_value_t = 2)]
     full_rounds: usize,
-    /// Where everything is made
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    dir: PathBuf,
-    /// Work on an ext4 image of this size, mounted by a loop device (needs root)
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    image: Option<u64>,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -97,28 +87,15 @@ struct Bench<'a> {
 
 /// Runs everything that `args` ask for.
 pub fn measure_commits(args: &CommitBenchArgs, cx: &Context, peer: Peer) -> Result<Results> {
-    let scratch = Scratch::create(&args.dir, "trefoil-bench", false)?;
-    if scratch.owner.0 != 0 {
-        return Err(CliError::Advised(
-            "bench commits to repositories in mode bare, which needs root".into(),
-            "run it as root",
-        ));
-    }
-    let image = args.image.map(|size| Image::mount(&scratch.path(), size)).transpose()?;
-    let place = image.as_ref().map_or(scratch.path(), |image| image.path().to_path_buf());
-    let dir = Fs::new().open_dir(&place)?;
-    cx.ui.words("making the tree")?;
-    tree::make(&args.recipe, &dir)?;
-    let scan = Scan::of(&dir.open_dir("tree/usr")?, &|_, _| true)?;
-    let files = spread(scan.editable());
+    let Ground { held, place, dir, files, entries, bytes } = Ground::make(&args.ground, cx)?;
     let ostree = peer.version.clone();
     let mut bench = Bench { cx, peer, place, dir, files, changed: args.changed, used: 0 };
     let mut rows = bench.full("archive", args.full_rounds)?;
     rows.extend(bench.full("bare", args.full_rounds)?);
     rows.extend(bench.changes(args.rounds)?);
     drop(bench);
-    drop(image);
-    Ok(Results { ostree, entries: scan.entries(), bytes: scan.bytes(), rows })
+    drop(held);
+    Ok(Results { ostree, entries, bytes, rows })
 }
 
 impl Bench<'_> {

@@ -5,17 +5,13 @@ use std::process::Command;
 
 use clap::Args;
 use serde::Serialize;
-use trefoil_fsat::{Dir, Fs};
+use trefoil_fsat::Dir;
 use trefoil_repo::Repo;
 use trefoil_repo::delta::DeltaName;
 
-use super::disk::Image;
+use super::ground::{Ground, GroundArgs};
 use super::measure::{Sample, measure, system_calls};
-use super::tree;
-use crate::commands::demo::parse_size;
 use crate::commands::lab::peer::{Peer, run};
-use crate::commands::lab::scan::{Scan, spread};
-use crate::commands::lab::scratch::Scratch;
 use crate::commands::lab::table::{Table, bytes, median, number, time};
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -24,19 +20,13 @@ use crate::error::{CliError, Result};
 #[derive(Args, Debug)]
 pub struct DeltaBenchArgs {
     #[command(flatten)]
-    recipe: tree::Recipe,
+    ground: GroundArgs,
     /// How many files change
     #[arg(long, value_name = "N", default_value_t = 10)]
     changed: usize,
     /// Measured runs of each cell
     #[arg(long, value_name = "K", default_value_t = 5)]
     pub rounds: usize,
-    /// Where everything is made
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    dir: PathBuf,
-    /// Work on an ext4 image of this size, mounted by a loop device (needs root)
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    image: Option<u64>,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -85,20 +75,7 @@ struct Bench<'a> {
 
 /// Runs everything that `args` ask for.
 pub fn measure_deltas(args: &DeltaBenchArgs, cx: &Context, peer: Peer) -> Result<Results> {
-    let scratch = Scratch::create(&args.dir, "trefoil-bench", false)?;
-    if scratch.owner.0 != 0 {
-        return Err(CliError::Advised(
-            "bench applies deltas to a repository in mode bare, which needs root".into(),
-            "run it as root",
-        ));
-    }
-    let image = args.image.map(|size| Image::mount(&scratch.path(), size)).transpose()?;
-    let place = image.as_ref().map_or(scratch.path(), |image| image.path().to_path_buf());
-    let dir = Fs::new().open_dir(&place)?;
-    cx.ui.words("making the tree")?;
-    tree::make(&args.recipe, &dir)?;
-    let scan = Scan::of(&dir.open_dir("tree/usr")?, &|_, _| true)?;
-    let files = spread(scan.editable());
+    let Ground { held, place, dir, files, entries, bytes } = Ground::make(&args.ground, cx)?;
     let ostree = peer.version.clone();
     let mut bench = Bench { cx, peer, place, dir, name: None };
     bench.prepare(&files[..args.changed.min(files.len())])?;
@@ -110,8 +87,7 @@ pub fn measure_deltas(args: &DeltaBenchArgs, cx: &Context, peer: Peer) -> Result
     rows.extend(bench.apply(APPLY_OURS, TOOLS[0].1, args.rounds)?);
     rows.extend(bench.apply(APPLY_THEIRS, TOOLS[1].1, args.rounds)?);
     drop(bench);
-    drop(image);
-    let (entries, bytes) = (scan.entries(), scan.bytes());
+    drop(held);
     Ok(Results { ostree, entries, bytes, changed: args.changed, sizes, rows })
 }
 

@@ -4,6 +4,7 @@ mod cells;
 mod commit;
 mod delta;
 mod disk;
+mod ground;
 mod image;
 mod measure;
 mod pull;

@@ -9,16 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use trefoil_fsat::{Dir, Fs};
+use trefoil_fsat::Dir;
 use trefoil_repo::Repo;
 
-use super::disk::Image;
+use super::ground::{Ground, GroundArgs};
 use super::measure::{Sample, measure, system_calls};
-use super::tree;
-use crate::commands::demo::parse_size;
 use crate::commands::lab::peer::{Peer, run};
-use crate::commands::lab::scan::{Scan, spread};
-use crate::commands::lab::scratch::Scratch;
 use crate::commands::lab::table::{Table, bytes, median, number, time};
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
@@ -27,7 +23,7 @@ use crate::error::{CliError, Context as _, Result};
 #[derive(Args, Debug)]
 pub struct PullBenchArgs {
     #[command(flatten)]
-    recipe: tree::Recipe,
+    ground: GroundArgs,
     /// How many files change from version to version
     #[arg(long, value_name = "N", default_value_t = 10)]
     changed: usize,
@@ -37,12 +33,6 @@ pub struct PullBenchArgs {
     /// Measured first pulls of everything over HTTP
     #[arg(long, value_name = "K", default_value_t = 1)]
     first_rounds: usize,
-    /// Where everything is made
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    dir: PathBuf,
-    /// Work on an ext4 image of this size, mounted by a loop device (needs root)
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    image: Option<u64>,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -101,20 +91,7 @@ struct Bench<'a> {
 
 /// Runs everything that `args` ask for.
 pub fn measure_pulls(args: &PullBenchArgs, cx: &Context, peer: Peer) -> Result<Results> {
-    let scratch = Scratch::create(&args.dir, "trefoil-bench", false)?;
-    if scratch.owner.0 != 0 {
-        return Err(CliError::Advised(
-            "bench pulls into repositories in mode bare, which needs root".into(),
-            "run it as root",
-        ));
-    }
-    let image = args.image.map(|size| Image::mount(&scratch.path(), size)).transpose()?;
-    let place = image.as_ref().map_or(scratch.path(), |image| image.path().to_path_buf());
-    let dir = Fs::new().open_dir(&place)?;
-    cx.ui.words("making the tree")?;
-    tree::make(&args.recipe, &dir)?;
-    let scan = Scan::of(&dir.open_dir("tree/usr")?, &|_, _| true)?;
-    let files = spread(scan.editable());
+    let Ground { held, place, dir, files, entries, bytes } = Ground::make(&args.ground, cx)?;
     let ostree = peer.version.clone();
     cx.ui.words("committing it")?;
     for (name, mode) in [("archive", "archive"), ("bare", "bare")] {
@@ -130,8 +107,8 @@ pub fn measure_pulls(args: &PullBenchArgs, cx: &Context, peer: Peer) -> Result<R
     rows.extend(bench.changes(LOCAL, args.rounds)?);
     rows.extend(bench.changes(HTTP, args.rounds)?);
     drop(bench);
-    drop(image);
-    Ok(Results { ostree, entries: scan.entries(), bytes: scan.bytes(), changed, rows })
+    drop(held);
+    Ok(Results { ostree, entries, bytes, changed, rows })
 }
 
 fn repo_option(place: &std::path::Path, name: &str) -> String {
