@@ -42,19 +42,30 @@ pub struct Signers {
 impl SignArgs {
     /// Reads the keys, also those in `files`, before anything is made that they should sign.
     pub fn signers(&self, cx: &Context, files: &[PathBuf]) -> Result<Signers> {
-        let mut secret = Vec::new();
-        if !self.sign.is_empty() || !files.is_empty() {
-            let ty = keys::sign_type(self.sign_type.as_deref())?;
-            keys::check_allowed(ty)?;
-            for text in &self.sign {
-                secret.push(SecretKey::from_text(ty, text)?);
-            }
-            for path in files {
-                secret.extend(secret_keys(cx, ty, path)?);
-            }
-        }
+        let secret = match self.sign.is_empty() && files.is_empty() {
+            true => Vec::new(),
+            false => secrets(cx, keys::sign_type(self.sign_type.as_deref())?, &self.sign, files)?,
+        };
         Ok(Signers { secret, gpg: self.gpg_sign.clone(), gpg_homedir: self.gpg_homedir.clone() })
     }
+}
+
+/// The secret keys in `texts` and in `files`.
+pub fn secrets(
+    cx: &Context,
+    ty: SignType,
+    texts: &[String],
+    files: &[PathBuf],
+) -> Result<Vec<SecretKey>> {
+    keys::check_allowed(ty)?;
+    let mut secret = Vec::new();
+    for text in texts {
+        secret.push(SecretKey::from_text(ty, text)?);
+    }
+    for path in files {
+        secret.extend(secret_keys(cx, ty, path)?);
+    }
+    Ok(secret)
 }
 
 /// The secret keys in a file.

@@ -27,9 +27,12 @@ pub fn is_signed(data: &[u8]) -> bool {
 impl SignedDelta {
     /// Reads the container; see [`is_signed`].
     pub fn parse(data: &[u8]) -> Result<Self> {
+        let mismatch = || DeltaError::invalid("no signatures in static-delta");
+        if !is_signed(data) {
+            return Err(mismatch());
+        }
         let ty = Type::tuple([Type::Uint64, Type::bytes(), Type::vardict()]);
         let value = Value::parse(&ty, data).map_err(DeltaError::format(WHAT))?;
-        let mismatch = || DeltaError::invalid("no signatures in static-delta");
         let Value::Tuple(members) = value else { return Err(mismatch()) };
         match <[Value; 3]>::try_from(members) {
             Ok([Value::Uint64(magic), Value::Bytes(superblock), signatures])

@@ -6,6 +6,7 @@ use trefoil_format::error::FormatError;
 use trefoil_format::keyfile::KeyFileError;
 use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::FsError;
+use trefoil_sign::SignError;
 
 use crate::RepoMode;
 
@@ -81,6 +82,9 @@ pub enum RepoError {
     /// A static delta that cannot be read, applied or made.
     #[error(transparent)]
     Delta(#[from] DeltaError),
+    /// A key cannot be used, or a signature of a static delta does not hold.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// A ref or revision that does not exist.
     #[error("Refspec '{refspec}' not found")]
     RefNotFound {

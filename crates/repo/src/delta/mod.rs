@@ -1,7 +1,7 @@
 //! Static deltas of a repository: made, listed, applied.
 //!
 //! To apply one: [`read_superblock`] of the bytes of `superblock`; where there are signatures
-//! around it, check those first, over [`SignedDelta::superblock`]. Then in a transaction
+//! around it, [`verify_delta`] checks them. Then in a transaction
 //! [`plan_delta`] tells which parts and which single objects are needed, given what is there,
 //! [`apply_part`] carries one out, in any order and on any thread, and [`write_delta_commit`]
 //! writes the commit. Nothing is trusted: the commit and every object must have its checksum,
@@ -12,12 +12,14 @@ mod generate;
 mod offline;
 mod plan;
 mod recipe;
+mod signature;
 mod store;
 
 pub use apply::{PartOutcome, apply_part, write_delta_commit};
 pub use generate::{DeltaPlace, GenerateOptions, GenerateReport, SignDelta, generate_delta};
-pub use offline::{CheckSignature, apply_offline};
+pub use offline::apply_offline;
 pub use plan::{DeltaPlan, plan_delta, read_superblock};
+pub use signature::{DeltaKeys, verify_delta};
 pub use store::{
     delete_delta, delta_digests, has_delta, list_delta_indexes, list_deltas, read_delta, read_part,
     reindex_deltas,

@@ -1,38 +1,31 @@
-use trefoil_delta::{DeltaError, Limits, SignedDelta, Superblock};
+use trefoil_delta::{DeltaError, Limits, Superblock};
 use trefoil_fsat::Dir;
 
+use super::signature::{self, DeltaKeys};
 use super::store::SUPERBLOCK_LIMIT;
-use super::{apply_part, plan_delta, read_superblock, write_delta_commit};
+use super::{apply_part, plan_delta, write_delta_commit};
 use crate::{Repo, RepoError, Result};
-
-/// Checks the signatures around a superblock before anything of it is used.
-pub type CheckSignature<'a> = &'a dyn Fn(&SignedDelta) -> Result<()>;
 
 /// Applies the delta in the file `file` of `dir`, whose parts lie beside it or in it, and
 /// gives its superblock. One transaction; no ref moves.
 ///
-/// As in libostree `check` is asked only where there are signatures; without it they count for
-/// nothing, unless the repository wants them checked (`core.sign-verify-deltas`).
+/// Without `keys` signatures count for nothing, unless the repository wants them checked
+/// (`core.sign-verify-deltas`). They are checked before anything else of the delta is used.
 ///
 /// # Errors
-/// As [`plan_delta`] and [`apply_part`]; a delta with fallback objects.
+/// A signature is wanted and is not there or does not hold. As [`plan_delta`] and [`apply_part`]; a delta with fallback objects.
 pub fn apply_offline(
     repo: &Repo,
     dir: &Dir,
     file: &str,
-    check: Option<CheckSignature<'_>>,
+    keys: Option<DeltaKeys<'_>>,
     limits: &Limits,
 ) -> Result<Superblock> {
     let bytes = dir.read(file, SUPERBLOCK_LIMIT)?;
-    let (superblock, signed) = read_superblock(&bytes)?;
-    drop(bytes);
-    if let Some(signed) = &signed {
-        match check {
-            Some(check) => check(signed)?,
-            None => refuse_unchecked(repo)?,
-        }
-    }
-    drop(signed);
+    let signed = signature::read_signed(&bytes)?;
+    signature::check(repo, signed.as_ref(), keys)?;
+    let superblock = Superblock::parse(signed.as_ref().map_or(&bytes, |s| &s.superblock))?;
+    drop((bytes, signed));
     let txn = repo.begin()?;
     let plan = plan_delta(&txn, superblock)?;
     if !plan.superblock.fallbacks.is_empty() {
@@ -50,18 +43,6 @@ pub fn apply_offline(
     write_delta_commit(&txn, &plan.superblock)?;
     txn.commit()?;
     Ok(plan.superblock)
-}
-
-fn refuse_unchecked(repo: &Repo) -> Result<()> {
-    match repo.config().key_file.bool("core", "sign-verify-deltas") {
-        Some(Ok(true)) => {
-            Err(RepoError::Refused("Key is mandatory to check delta signature".into()))
-        }
-        Some(Err(e)) => {
-            Err(RepoError::Setting { key: "core.sign-verify-deltas", problem: e.to_string() })
-        }
-        Some(Ok(false)) | None => Ok(()),
-    }
 }
 
 fn executing(index: usize, error: RepoError) -> RepoError {

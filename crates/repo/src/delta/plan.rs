@@ -1,6 +1,7 @@
-use trefoil_delta::{Fallback, PartHeader, SignedDelta, Superblock, is_signed};
+use trefoil_delta::{Fallback, PartHeader, SignedDelta, Superblock};
 use trefoil_format::object::{ObjectName, ObjectType};
 
+use super::signature::read_signed;
 use crate::{RepoError, Result, Transaction};
 
 /// What has to be done for a delta, given what is there.
@@ -37,11 +38,9 @@ impl DeltaPlan {
 /// Reads the bytes of a superblock, and takes the signatures off where there are any. They are
 /// not checked here.
 pub fn read_superblock(bytes: &[u8]) -> Result<(Superblock, Option<SignedDelta>)> {
-    if !is_signed(bytes) {
-        return Ok((Superblock::parse(bytes)?, None));
-    }
-    let signed = SignedDelta::parse(bytes)?;
-    Ok((Superblock::parse(&signed.superblock)?, Some(signed)))
+    let signed = read_signed(bytes)?;
+    let superblock = signed.as_ref().map_or(bytes, |signed| &signed.superblock);
+    Ok((Superblock::parse(superblock)?, signed))
 }
 
 /// Finds out what of a delta is needed. Costs a look for each object the delta names.

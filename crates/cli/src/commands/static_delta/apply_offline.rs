@@ -1,22 +1,23 @@
 //! `static-delta apply-offline`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use trefoil_fsat::Dir;
-use trefoil_repo::RepoError;
-use trefoil_repo::delta::{CheckSignature, Limits, SignedDelta, apply_offline};
+use trefoil_repo::delta::{DeltaKeys, Limits, apply_offline};
+use trefoil_sign::Verifier;
 
 use super::KeyArgs;
 use crate::context::Context;
 use crate::error::{CliError, Result};
+use crate::keys;
 
 /// Arguments of `static-delta apply-offline`.
 #[derive(Args, Debug)]
 pub struct ApplyOfflineArgs {
     /// The file of the superblock, or a directory with a file `superblock`; then public keys
     #[arg(value_name = "PATH [KEY-ID...]")]
-    arguments: Vec<PathBuf>,
+    arguments: Vec<String>,
     #[command(flatten)]
     keys: KeyArgs,
 }
@@ -24,24 +25,31 @@ pub struct ApplyOfflineArgs {
 /// Runs `static-delta apply-offline`.
 pub fn run(args: ApplyOfflineArgs, cx: &Context) -> Result<()> {
     let repo = cx.open_repo()?;
-    let Some((path, keys)) = args.arguments.split_first() else {
+    let Some((path, texts)) = args.arguments.split_first() else {
         return Err(CliError::failed("PATH must be specified"));
     };
-    let (dir, file) = locate(cx, path)?;
-    let wants_check =
-        !keys.is_empty() || args.keys.keys_file.is_some() || args.keys.keys_dir.is_some();
-    let check: CheckSignature<'_> = &refuse;
+    let verifier = verifier(&args.keys, cx, texts)?;
+    let required = args.keys.named(texts);
+    let keys = verifier.as_ref().map(|verifier| DeltaKeys { verifier, required });
+    let (dir, file) = locate(cx, path.as_ref())?;
     let progress = cx.progress("apply delta");
-    apply_offline(&repo, &dir, &file, wants_check.then_some(check), &Limits::default())?;
+    apply_offline(&repo, &dir, &file, keys, &Limits::default())?;
     drop(progress);
     Ok(())
 }
 
-/// What the caller asked to be checked must not pass unchecked.
-fn refuse(_: &SignedDelta) -> std::result::Result<(), RepoError> {
-    Err(RepoError::Refused(
-        "verifying the signatures of static deltas is not implemented yet".into(),
-    ))
+/// The keys to check with. As in libostree it is no failure that there are none where none were
+/// named.
+fn verifier(args: &KeyArgs, cx: &Context, texts: &[String]) -> Result<Option<Verifier>> {
+    let name = args.sign_type.as_deref();
+    let ty = keys::sign_type(name).map_err(|_| {
+        let name = name.unwrap_or_default();
+        CliError::failed(format!("Signing type {name} is not supported"))
+    })?;
+    match args.verifier(cx, ty, texts) {
+        Err(_) if !args.named(texts) => Ok(None),
+        verifier => verifier.map(Some),
+    }
 }
 
 fn locate(cx: &Context, path: &Path) -> Result<(Dir, String)> {

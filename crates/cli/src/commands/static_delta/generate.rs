@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use trefoil_repo::Repo;
 use trefoil_repo::delta::{
-    DeltaName, DeltaPlace, Endianness, GenerateOptions, GenerateReport, generate_delta, has_delta,
+    DeltaName, DeltaPlace, Endianness, GenerateOptions, GenerateReport, SignDelta, generate_delta,
+    has_delta,
 };
+use trefoil_sign::{SecretKey, SignType};
 
 use crate::context::Context;
-use crate::dates;
 use crate::error::{CliError, Result};
+use crate::{dates, keys, signing};
 
 /// Sizes on the command line are in these.
 const MEGABYTE: u64 = 1_000_000;
@@ -75,10 +77,12 @@ pub fn run(args: GenerateArgs, cx: &Context) -> Result<()> {
     if args.if_not_exists && has_delta(&repo, &name)? {
         return cx.ui.line(format_args!("Delta {name} already exists."));
     }
-    let options = options(&args)?;
-    if !args.sign.is_empty() || args.keys_file.is_some() {
-        return Err(CliError::not_yet("signing static deltas"));
-    }
+    let secret = secret_keys(&args, cx)?;
+    let sign = |data: &[u8]| sign(&secret, data);
+    let options = GenerateOptions {
+        sign: (!secret.is_empty()).then_some(&sign as SignDelta<'_>),
+        ..options(&args)?
+    };
     cx.ui.line("Generating static delta:")?;
     match name.from {
         Some(from) => cx.ui.line(format_args!("  From: {from}"))?,
@@ -113,6 +117,21 @@ fn delta_name(args: &GenerateArgs, repo: &Repo) -> Result<DeltaName> {
         (None, false) => Some(repo.resolve_rev(&format!("{to}^"))?),
     };
     Ok(DeltaName::new(from, to))
+}
+
+fn secret_keys(args: &GenerateArgs, cx: &Context) -> Result<Vec<SecretKey>> {
+    if args.sign.is_empty() && args.keys_file.is_none() {
+        return Ok(Vec::new());
+    }
+    let ty = keys::sign_type(args.sign_type.as_deref())?;
+    signing::secrets(cx, ty, &args.sign, args.keys_file.as_slice())
+}
+
+/// All keys are of one type.
+fn sign(keys: &[SecretKey], data: &[u8]) -> trefoil_repo::Result<(SignType, Vec<Vec<u8>>)> {
+    let ty = keys.first().map_or(SignType::Ed25519, SecretKey::ty);
+    let signatures = keys.iter().map(|key| key.sign(data));
+    Ok((ty, signatures.collect::<std::result::Result<_, _>>()?))
 }
 
 fn options(args: &GenerateArgs) -> Result<GenerateOptions<'static>> {

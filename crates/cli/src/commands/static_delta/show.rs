@@ -1,13 +1,9 @@
 //! `static-delta show`.
 
-use std::path::Path;
-
 use clap::Args;
 use serde::Serialize;
 use trefoil_fsat::Dir;
-use trefoil_repo::delta::{
-    DeltaName, Limits, OpStats, Part, PartSizes, Superblock, read_superblock,
-};
+use trefoil_repo::delta::{Limits, OpStats, Part, PartSizes, Superblock, read_superblock};
 
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -23,8 +19,6 @@ pub struct ShowArgs {
     #[arg(long)]
     json: bool,
 }
-
-const SUPERBLOCK_LIMIT: u64 = 2 << 30;
 
 /// A delta, for `--json`. Sizes are in bytes.
 #[derive(Debug, Serialize)]
@@ -56,13 +50,7 @@ struct PartView {
 pub fn run(args: ShowArgs, cx: &Context) -> Result<()> {
     let repo = cx.open_repo()?;
     let delta = args.delta.ok_or_else(|| CliError::failed("DELTA must be specified"))?;
-    let (dir, file) = if delta.contains('/') {
-        super::split_file(cx, Path::new(&delta))?
-    } else {
-        let name: DeltaName = delta.parse()?;
-        (repo.dir().open_dir(name.dir())?, "superblock".to_string())
-    };
-    let bytes = dir.read(file, SUPERBLOCK_LIMIT)?;
+    let (dir, bytes) = super::read_named(cx, &repo, &delta)?;
     let (superblock, signed) = read_superblock(&bytes)?;
     if args.json {
         return cx.ui.json(&view(&superblock, signed.is_some()));

@@ -11,14 +11,14 @@ use trefoil_delta::{DeltaName, Endianness, Fallback, SignedDelta, Superblock};
 use trefoil_format::checksum::Checksum;
 use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::{Dir, LockMode};
+use trefoil_sign::SignType;
 
 use crate::{Repo, RepoError, Result, TreeId};
 use output::Output;
 use pack::{Item, Packer};
 
-/// Signs the bytes of a superblock: the signature type, for example `ed25519`, and one
-/// signature for each key.
-pub type SignDelta<'a> = &'a (dyn Fn(&[u8]) -> Result<(String, Vec<Vec<u8>>)> + Sync);
+/// Signs the bytes of a superblock: one signature for each key, all of one type.
+pub type SignDelta<'a> = &'a (dyn Fn(&[u8]) -> Result<(SignType, Vec<Vec<u8>>)> + Sync);
 
 /// How to make a delta; the defaults are libostree's.
 #[derive(Clone, Copy)]
@@ -153,9 +153,9 @@ fn root_of(repo: &Repo, commit: &Checksum) -> Result<TreeId> {
 fn signed(superblock: &Superblock, options: &GenerateOptions<'_>) -> Result<Vec<u8>> {
     let superblock = superblock.to_bytes()?;
     let Some(sign) = options.sign else { return Ok(superblock) };
-    let (sign_type, signatures) = sign(&superblock)?;
+    let (ty, signatures) = sign(&superblock)?;
     let mut signed = SignedDelta { superblock, signatures: Default::default() };
-    signed.set_signatures(&sign_type, signatures);
+    signed.set_signatures(ty.name(), signatures);
     Ok(signed.to_bytes())
 }
 
