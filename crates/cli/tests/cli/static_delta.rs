@@ -1,6 +1,8 @@
 //! `static-delta` beside that of `ostree`.
 
-use crate::support::{Differing, Lab, need_ostree};
+use std::process::Command;
+
+use crate::support::{Differing, Lab, Said, need_ostree};
 
 /// Guards the words of every subcommand that only reads, for deltas of either tool.
 #[test]
@@ -100,7 +102,7 @@ fn made_applied_and_deleted() {
     lab.must(&["static-delta", "show", "./one.delta"]);
     let other = lab.path("other").display().to_string();
     let on_other = |program: &str, words: &[&str]| {
-        let mut command = std::process::Command::new(program);
+        let mut command = Command::new(program);
         command.args(words).arg(format!("--repo={other}")).current_dir(lab.path("."));
         let output = command.output().expect("the program can be started");
         assert!(output.status.success(), "{words:?}: {output:?}");
@@ -109,9 +111,7 @@ fn made_applied_and_deleted() {
     on_other("ostree", &["init", "--mode=bare-user"]);
     let from = name.split('-').next().expect("a name");
     on_other("ostree", &["pull-local", "repo", from]);
-    // Keys count for nothing where there are no signatures, as with ostree.
-    let words = ["static-delta", "apply-offline", "one.delta", "a2V5"];
-    on_other(env!("CARGO_BIN_EXE_trefoil"), &words);
+    on_other(TREFOIL, &["static-delta", "apply-offline", "one.delta"]);
     on_other("ostree", &["fsck", "-q"]);
     let to = lab.must(&["rev-parse", "main"]);
     assert_eq!(
@@ -120,4 +120,93 @@ fn made_applied_and_deleted() {
     );
     lab.must(&["static-delta", "delete", &name]);
     assert_eq!(lab.must(&["static-delta", "list"]), "(No static deltas)\n");
+}
+
+const TREFOIL: &str = env!("CARGO_BIN_EXE_trefoil");
+
+/// Runs a program where signatures of the type `dummy` count: Debian's `ostree` has no other.
+fn with_dummy(lab: &Lab, program: &str, repo: &str, words: &[&str]) -> Said {
+    let mut command = Command::new(program);
+    command.args(words).arg(format!("--repo={repo}")).current_dir(lab.path("."));
+    let output = command.env("OSTREE_DUMMY_SIGN_ENABLED", "1").output().expect("it starts");
+    Said {
+        ok: output.status.success(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Guards the form of signed deltas: what either tool signs both verify, refuse with another
+/// key and apply, in the same words.
+#[test]
+fn each_verifies_what_the_other_signed() {
+    if !need_ostree() {
+        return;
+    }
+    let lab = Lab::with_history("archive");
+    let rev = |rev: &str| lab.must(&["rev-parse", rev]).trim().to_string();
+    let name = format!("{}-{}", rev("main^"), rev("main"));
+    for (maker, inline) in [(TREFOIL, false), ("ostree", false), (TREFOIL, true)] {
+        let signed = ["--from=main^", "--to=main", "--sign-type=dummy", "--sign=word"];
+        let words = [&["static-delta", "generate", "--filename=one.delta"], &signed[..]].concat();
+        let words = [&words[..], if inline { &["--inline"] } else { &[] }].concat();
+        let made = with_dummy(&lab, maker, "repo", &words);
+        assert!(made.ok, "{made:?}");
+        for (key, verdict) in [("word", "Verification OK\n"), ("other", "Verification fails\n")] {
+            let words = ["static-delta", "verify", "--sign-type=dummy", "./one.delta", key];
+            let ours = with_dummy(&lab, TREFOIL, "repo", &words);
+            let theirs = with_dummy(&lab, "ostree", "repo", &words);
+            assert_eq!((ours.out.as_str(), ours.ok), (verdict, key == "word"), "{maker}");
+            assert_eq!((ours.out, ours.err), (theirs.out, theirs.err), "{maker}");
+        }
+        for taker in [TREFOIL, "ostree"] {
+            let _ = std::fs::remove_dir_all(lab.path("other"));
+            for words in [&["init", "--mode=bare-user"][..], &["pull-local", "repo", &name[..64]]] {
+                let said = with_dummy(&lab, "ostree", "other", words);
+                assert!(said.ok, "{said:?}");
+            }
+            let apply = ["static-delta", "apply-offline", "--sign-type=dummy", "one.delta"];
+            let bad = with_dummy(&lab, taker, "other", &[&apply[..], &["other"]].concat());
+            assert!(bad.err.contains("signature: dummy: incorrect signatures found: 1"), "{bad:?}");
+            let good = with_dummy(&lab, taker, "other", &[&apply[..], &["word"]].concat());
+            assert!(good.ok, "{maker}, {taker}: {good:?}");
+            assert!(with_dummy(&lab, "ostree", "other", &["fsck", "-q"]).ok);
+        }
+    }
+    lab.must(&["static-delta", "generate", "main"]);
+    let words = ["static-delta", "verify", "--sign-type=dummy", &name, "word"];
+    let ours = with_dummy(&lab, TREFOIL, "repo", &words);
+    assert_eq!(ours.out, "Verification fails\n");
+    assert_eq!(ours.error_line(), "error: no signatures in static-delta");
+}
+
+/// Guards that in a pull a signature of the delta does not stand in for that of the commit,
+/// which a remote with `sign-verify` wants; and that signatures around a delta do no harm.
+#[test]
+fn a_pull_wants_the_commit_signed() {
+    if !need_ostree() {
+        return;
+    }
+    let lab = Lab::with_history("archive");
+    // RFC 8032, 7.1, test 2.
+    let secret =
+        "TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA==";
+    let public = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
+    let sign = format!("--sign={secret}");
+    lab.must(&["static-delta", "generate", "--empty", &sign, "main"]);
+    lab.must(&["summary", "-u"]);
+    let other = |words: &[&str]| with_dummy(&lab, TREFOIL, "other", words);
+    assert!(other(&["init", "--mode=bare-user"]).ok);
+    let url = format!("file://{}", lab.path("repo").display());
+    let verify = format!("--sign-verify=ed25519=inline:{public}");
+    assert!(other(&["remote", "add", "--no-gpg-verify", &verify, "origin", &url]).ok);
+    let pull = ["pull", "--require-static-deltas", "origin", "main"];
+    let said = other(&pull);
+    assert!(!said.ok && said.err.contains("Can't verify commit"), "{said:?}");
+    lab.must(&["sign", "main", secret]);
+    lab.must(&["static-delta", "generate", "--empty", &sign, "main"]);
+    lab.must(&["summary", "-u"]);
+    let said = other(&pull);
+    assert!(said.ok, "{said:?}");
+    assert!(with_dummy(&lab, "ostree", "other", &["fsck", "-q"]).ok);
 }

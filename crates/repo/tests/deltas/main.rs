@@ -8,3 +8,4 @@ mod ground;
 mod hostile;
 mod lists;
 mod make;
+mod signed;
