@@ -6,11 +6,13 @@ use trefoil_format::dirtree::{DirTree, FileEntry, SubdirEntry};
 use trefoil_format::name::EntryName;
 use trefoil_format::object::ObjectType;
 
-use crate::deep::on_deep_stacks;
+use crate::deep::{on_deep_stack, on_deep_stacks};
 use crate::{Repo, RepoError, Result, Transaction, TreeId};
 
 /// How deep trees may nest; `PATH_MAX` would be reached soon after by any path worth having.
 pub(crate) const MAX_DEPTH: usize = 256;
+/// Fewer directories than this are written sooner by one thread than by several.
+const FEW: usize = 256;
 
 /// A tree that is being put together for a commit.
 ///
@@ -166,7 +168,21 @@ impl MutableTree {
     /// Writes the dirtrees that are new and gives the checksums of this directory. The dirmeta
     /// objects are not looked at: whoever set them has written them.
     pub fn write(&self, transaction: &Transaction<'_>) -> Result<TreeId> {
-        on_deep_stacks(|| Ok(self.write_at(transaction, 0)?.0))
+        let write = || Ok(self.write_at(transaction, 0)?.0);
+        if self.whole_dirs(FEW) < FEW { on_deep_stack(write) } else { on_deep_stacks(write) }
+    }
+
+    /// How many directories were looked into, counted no further than to `limit`.
+    fn whole_dirs(&self, limit: usize) -> usize {
+        let State::Whole(whole) = &self.state else { return 0 };
+        let mut count = 1;
+        for dir in whole.dirs.values() {
+            if count >= limit {
+                break;
+            }
+            count += dir.whole_dirs(limit - count);
+        }
+        count
     }
 
     /// Tells too whether the dirtree counts as touched: libostree writes such ones again, which

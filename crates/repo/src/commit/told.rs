@@ -8,9 +8,12 @@ use trefoil_fsat::{Dir, DirEntry, FileKind, FsError};
 
 use super::import::{Import, ImportStats, named};
 use super::modifier::{CommitModifier, TreePath};
-use crate::deep::on_deep_stacks;
+use crate::deep::{on_deep_stack, on_deep_stacks};
 use crate::mutable_tree::check_depth;
 use crate::{MutableTree, Repo, RepoError, Result, Transaction};
+
+/// Fewer paths than this are looked at sooner by one thread than by several.
+const FEW: u64 = 256;
 
 /// Brings `tree`, made of the commit before, up to date with `dir` at the paths `changes` and
 /// looks at nothing else: the cost is that of the paths and the directories above them.
@@ -54,16 +57,13 @@ pub(super) fn import_told(
     root: &ToldPaths,
 ) -> Result<ImportStats> {
     let told = Told { import };
-    on_deep_stacks(|| {
-        if root.whole {
-            *tree = MutableTree::new();
-            return told.import.directory(dir, tree, &TreePath::ROOT);
-        }
-        match root.is_empty() {
-            true => Ok(()),
-            false => told.directory(dir, root, tree, &TreePath::ROOT),
-        }
-    })?;
+    if root.whole {
+        *tree = MutableTree::new();
+        on_deep_stacks(|| told.import.directory(dir, tree, &TreePath::ROOT))?;
+    } else if !root.is_empty() {
+        let work = || told.directory(dir, root, tree, &TreePath::ROOT);
+        if root.ends() < FEW { on_deep_stack(work)? } else { on_deep_stacks(work)? }
+    }
     Ok(told.import.stats())
 }
 
@@ -267,8 +267,9 @@ impl Told<'_> {
         if !self.import.enters(&path) {
             return Ok(None);
         }
-        let mut tree = MutableTree::new();
-        self.import.directory(&dir.open_dir(name.as_str())?, &mut tree, &path)?;
+        let (mut tree, sub) = (MutableTree::new(), dir.open_dir(name.as_str())?);
+        // There may be much in it, for all cores.
+        on_deep_stacks(|| self.import.directory(&sub, &mut tree, &path))?;
         Ok(Some(Found::Dir(tree)))
     }
 }

@@ -36,6 +36,9 @@ use crate::lock::RepoLock;
 use crate::space::SpaceBudget;
 use crate::{CommitState, Repo, RepoError, Result};
 
+/// Fewer objects than this are renamed sooner by one thread than by several.
+const FEW: usize = 256;
+
 /// What a transaction did; the numbers libostree's `--table-output` shows.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct TransactionStats {
@@ -83,6 +86,8 @@ pub struct Transaction<'r> {
     refs: Mutex<QueuedRefs>,
     tally: Tally,
     sizes: Sizes,
+    /// Directory metadata that was found to be there.
+    present: Mutex<HashSet<Checksum>>,
     /// Set once blocks could not be shared: the next file would fare no better.
     cannot_clone: AtomicBool,
     // Last, so that it is let go after the staging directory is gone.
@@ -108,6 +113,7 @@ impl Repo {
             refs: Mutex::default(),
             tally: Tally::default(),
             sizes: Sizes::default(),
+            present: Mutex::default(),
             cannot_clone: AtomicBool::new(false),
             _lock: lock,
         })
@@ -143,7 +149,20 @@ impl<'r> Transaction<'r> {
     /// Claims the writing of an object: false if it is there already, or another thread of
     /// this transaction writes it.
     fn claim(&self, name: ObjectName) -> Result<bool> {
-        if self.is_staged(&name) || self.repo.has_object(&name)? {
+        if self.is_staged(&name) {
+            return Ok(false);
+        }
+        if name.kind == ObjectType::DirMeta {
+            // There are few of them, each asked for by many directories, and nobody prunes.
+            let mut present = self.present.lock().expect("no holder panics");
+            if present.contains(&name.checksum) {
+                return Ok(false);
+            }
+            if self.repo.has_object(&name)? {
+                present.insert(name.checksum);
+                return Ok(false);
+            }
+        } else if self.repo.has_object(&name)? {
             return Ok(false);
         }
         Ok(self.staged.lock().expect("no holder panics").insert(name))
@@ -302,7 +321,10 @@ impl<'r> Transaction<'r> {
     fn publish(&self, staged: &HashSet<ObjectName>) -> Result<()> {
         let (last, first): (Vec<ObjectName>, Vec<ObjectName>) =
             staged.iter().copied().partition(|name| name.kind == ObjectType::Commit);
-        first.par_iter().try_for_each(|name| self.publish_one(name))?;
+        match first.len() < FEW {
+            true => first.iter().try_for_each(|name| self.publish_one(name))?,
+            false => first.par_iter().try_for_each(|name| self.publish_one(name))?,
+        }
         last.iter().try_for_each(|name| self.publish_one(name))
     }
 
