@@ -1,7 +1,5 @@
 use std::io;
-use std::sync::OnceLock;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use trefoil_fsat::FsError;
 
 use crate::Result;
@@ -11,30 +9,16 @@ use crate::Result;
 /// touched takes memory.
 const STACK_BYTES: usize = 64 << 20;
 
-/// The one thread of small work; it waits for more where there is none.
-static ALONE: OnceLock<ThreadPool> = OnceLock::new();
+/// How much of a tree the calling thread works on by itself: it has done so before others are
+/// awake, which cost more system calls than the work. Its stack may be an ordinary one.
+pub(crate) const FEW: usize = 256;
+/// And how deep that part may be.
+pub(crate) const SHALLOW: usize = 32;
 
 /// Runs `work`, which recurses over a tree and spreads over all cores, on threads with stacks
 /// that are deep enough.
 pub(crate) fn on_deep_stacks<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    pool(0)?.install(work)
-}
-
-/// The same for work that one thread has done before others are awake, which cost more system
-/// calls than it does.
-pub(crate) fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    if ALONE.get().is_none() {
-        // Whoever comes second drops his.
-        let _ = ALONE.set(pool(1)?);
-    }
-    match ALONE.get() {
-        Some(alone) => alone.install(work),
-        None => on_deep_stacks(work),
-    }
-}
-
-/// A pool of so many threads; 0 is one for each core.
-fn pool(threads: usize) -> Result<ThreadPool> {
-    let pool = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build();
-    Ok(pool.map_err(|e| FsError::new("start worker threads", "", io::Error::other(e)))?)
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
+    let pool = pool.map_err(|e| FsError::new("start worker threads", "", io::Error::other(e)))?;
+    pool.install(work)
 }

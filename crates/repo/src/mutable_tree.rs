@@ -6,13 +6,11 @@ use trefoil_format::dirtree::{DirTree, FileEntry, SubdirEntry};
 use trefoil_format::name::EntryName;
 use trefoil_format::object::ObjectType;
 
-use crate::deep::{on_deep_stack, on_deep_stacks};
+use crate::deep::{FEW, SHALLOW, on_deep_stacks};
 use crate::{Repo, RepoError, Result, Transaction, TreeId};
 
 /// How deep trees may nest; `PATH_MAX` would be reached soon after by any path worth having.
 pub(crate) const MAX_DEPTH: usize = 256;
-/// Fewer directories than this are written sooner by one thread than by several.
-const FEW: usize = 256;
 
 /// A tree that is being put together for a commit.
 ///
@@ -168,26 +166,29 @@ impl MutableTree {
     /// Writes the dirtrees that are new and gives the checksums of this directory. The dirmeta
     /// objects are not looked at: whoever set them has written them.
     pub fn write(&self, transaction: &Transaction<'_>) -> Result<TreeId> {
-        let write = || Ok(self.write_at(transaction, 0)?.0);
-        if self.whole_dirs(FEW) < FEW { on_deep_stack(write) } else { on_deep_stacks(write) }
+        match self.is_small(0, &mut 0) {
+            true => Ok(self.write_at(transaction, 0, true)?.0),
+            false => on_deep_stacks(|| Ok(self.write_at(transaction, 0, false)?.0)),
+        }
     }
 
-    /// How many directories were looked into, counted no further than to `limit`.
-    fn whole_dirs(&self, limit: usize) -> usize {
-        let State::Whole(whole) = &self.state else { return 0 };
-        let mut count = 1;
-        for dir in whole.dirs.values() {
-            if count >= limit {
-                break;
-            }
-            count += dir.whole_dirs(limit - count);
-        }
-        count
+    /// Whether few directories were looked into, none of them deep down. `count` is that of
+    /// those before this one.
+    fn is_small(&self, depth: usize, count: &mut usize) -> bool {
+        let State::Whole(whole) = &self.state else { return true };
+        *count += 1;
+        let mut dirs = whole.dirs.values();
+        *count < FEW && depth < SHALLOW && dirs.all(|dir| dir.is_small(depth + 1, count))
     }
 
     /// Tells too whether the dirtree counts as touched: libostree writes such ones again, which
-    /// shows in the sizes of a commit.
-    fn write_at(&self, transaction: &Transaction<'_>, depth: usize) -> Result<(TreeId, bool)> {
+    /// shows in the sizes of a commit. `alone` is without other threads.
+    fn write_at(
+        &self,
+        transaction: &Transaction<'_>,
+        depth: usize,
+        alone: bool,
+    ) -> Result<(TreeId, bool)> {
         check_depth(depth)?;
         let meta = self
             .meta
@@ -197,10 +198,13 @@ impl MutableTree {
             State::Whole(whole) => whole,
         };
         let write_dir = |(name, dir): (&EntryName, &MutableTree)| {
-            let (id, touched) = dir.write_at(transaction, depth + 1)?;
+            let (id, touched) = dir.write_at(transaction, depth + 1, alone)?;
             Ok((SubdirEntry { name: name.clone(), tree: id.tree, meta: id.meta }, touched))
         };
-        let dirs = whole.dirs.par_iter().map(write_dir).collect::<Result<Vec<_>>>()?;
+        let dirs = match alone {
+            true => whole.dirs.iter().map(write_dir).collect::<Result<Vec<_>>>()?,
+            false => whole.dirs.par_iter().map(write_dir).collect::<Result<Vec<_>>>()?,
+        };
         let touched = whole.changed || dirs.iter().any(|(_, touched)| *touched);
         let dirs = dirs.into_iter().map(|(dir, _)| dir).collect();
         let file = |(name, checksum): (&EntryName, &Checksum)| FileEntry {

@@ -8,12 +8,9 @@ use trefoil_fsat::{Dir, DirEntry, FileKind, FsError};
 
 use super::import::{Import, ImportStats, named};
 use super::modifier::{CommitModifier, TreePath};
-use crate::deep::{on_deep_stack, on_deep_stacks};
+use crate::deep::{FEW, SHALLOW, on_deep_stacks};
 use crate::mutable_tree::check_depth;
 use crate::{MutableTree, Repo, RepoError, Result, Transaction};
-
-/// Fewer paths than this are looked at sooner by one thread than by several.
-const FEW: u64 = 256;
 
 /// Brings `tree`, made of the commit before, up to date with `dir` at the paths `changes` and
 /// looks at nothing else: the cost is that of the paths and the directories above them.
@@ -56,13 +53,14 @@ pub(super) fn import_told(
     tree: &mut MutableTree,
     root: &ToldPaths,
 ) -> Result<ImportStats> {
-    let told = Told { import };
+    let alone = root.is_small(0, &mut 0);
+    let told = Told { import, alone };
     if root.whole {
         *tree = MutableTree::new();
         on_deep_stacks(|| told.import.directory(dir, tree, &TreePath::ROOT))?;
     } else if !root.is_empty() {
-        let work = || told.directory(dir, root, tree, &TreePath::ROOT);
-        if root.ends() < FEW { on_deep_stack(work)? } else { on_deep_stacks(work)? }
+        let mut work = || told.directory(dir, root, tree, &TreePath::ROOT);
+        if alone { work()? } else { on_deep_stacks(work)? }
     }
     Ok(told.import.stats())
 }
@@ -154,6 +152,13 @@ impl ToldPaths {
         Ok(())
     }
 
+    /// Whether little was told, none of it deep down. `count` is that of what was told before.
+    fn is_small(&self, depth: usize, count: &mut usize) -> bool {
+        *count += 1;
+        let mut children = self.children.values();
+        *count < FEW && depth < SHALLOW && children.all(|told| told.is_small(depth + 1, count))
+    }
+
     /// How many told paths there are at and beneath this one.
     fn ends(&self) -> u64 {
         let beneath: u64 = self.children.values().map(ToldPaths::ends).sum();
@@ -197,6 +202,8 @@ enum Found {
 
 struct Told<'a> {
     import: Import<'a>,
+    /// Without other threads.
+    alone: bool,
 }
 
 impl Told<'_> {
@@ -224,7 +231,10 @@ impl Told<'_> {
             work.push((name, told, old));
         }
         let look = |(name, told, old)| self.entry(dir, name, told, old, path);
-        let found = work.into_par_iter().map(look).collect::<Result<Vec<_>>>()?;
+        let found = match self.alone {
+            true => work.into_iter().map(look).collect::<Result<Vec<_>>>()?,
+            false => work.into_par_iter().map(look).collect::<Result<Vec<_>>>()?,
+        };
         for (name, found) in told.children.keys().zip(found) {
             match found {
                 None => {}
@@ -268,8 +278,13 @@ impl Told<'_> {
             return Ok(None);
         }
         let (mut tree, sub) = (MutableTree::new(), dir.open_dir(name.as_str())?);
+        let mut work = || self.import.directory(&sub, &mut tree, &path);
         // There may be much in it, for all cores.
-        on_deep_stacks(|| self.import.directory(&sub, &mut tree, &path))?;
+        if self.alone {
+            on_deep_stacks(work)?
+        } else {
+            work()?
+        }
         Ok(Some(Found::Dir(tree)))
     }
 }
