@@ -69,8 +69,8 @@ fn plans_change_nothing() {
 fn missing_verbs_fail_clearly() {
     let lab = Lab::with_history("archive");
     for words in [
-        "static-delta generate main --sign=key",
-        "static-delta verify x",
+        "sign --delete main key",
+        "commit --orphan --tree=dir=tree --generate-composefs-metadata",
         "checkout --composefs main out",
     ] {
         let words: Vec<&str> = words.split(' ').collect();
