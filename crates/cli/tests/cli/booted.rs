@@ -115,7 +115,15 @@ impl Booted {
 
     /// Runs `admin` of the real `ostree`, which has to succeed.
     pub fn theirs(&self, words: &str) -> Said {
-        let said = self.admin("ostree", words);
+        let mut said = self.admin("ostree", words);
+        // It remounts /sysroot, which the kernel refuses while somebody syncs the machine.
+        for _ in 0..20 {
+            if said.ok || !said.err.contains("Device or resource busy") {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            said = self.admin("ostree", words);
+        }
         assert!(said.ok, "{words}: {said:?}");
         said
     }
