@@ -32,12 +32,10 @@ pub use import::ImportMethod;
 use sizes::Sizes;
 use stage::{Leftover, Stage};
 
+use crate::deep::FEW;
 use crate::lock::RepoLock;
 use crate::space::SpaceBudget;
 use crate::{CommitState, Repo, RepoError, Result};
-
-/// Fewer objects than this are renamed sooner by one thread than by several.
-const FEW: usize = 256;
 
 /// What a transaction did; the numbers libostree's `--table-output` shows.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]

@@ -71,25 +71,12 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
     let Some(verb) = args.verb else {
         return Err(CliError::usage("No \"bench\" subcommand specified"));
     };
-    if let BenchVerb::Scale(args) = verb {
-        let results = scale::measure_scale(&args, cx)?;
-        return match args.json {
-            true => cx.ui.json(&results),
-            false => cx.ui.text(results.markdown()),
-        };
-    }
-    let Some(peer) = Peer::find() else {
-        return Err(CliError::Advised(
-            "bench compares with ostree, which is not installed".into(),
-            "on Debian: apt-get install ostree",
-        ));
-    };
     match verb {
         BenchVerb::Deploy(args) => {
             if args.rounds == 0 {
                 return Err(CliError::failed("--rounds needs at least 1"));
             }
-            let results = cells::run(&args, cx, peer)?;
+            let results = cells::run(&args, cx, peer()?)?;
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(report::markdown(&results)),
@@ -99,7 +86,7 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
             if args.rounds == 0 {
                 return Err(CliError::failed("--rounds needs at least 1"));
             }
-            let results = delta::measure_deltas(&args, cx, peer)?;
+            let results = delta::measure_deltas(&args, cx, peer()?)?;
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(results.markdown()),
@@ -109,30 +96,45 @@ pub fn run(args: BenchArgs, cx: &Context) -> Result<()> {
             if args.rounds == 0 {
                 return Err(CliError::failed("--rounds needs at least 1"));
             }
-            let results = image::measure_images(&args, cx, &peer)?;
+            let results = image::measure_images(&args, cx, &peer()?)?;
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(results.markdown(args.changed)),
             }
         }
         BenchVerb::Commit(args) => {
-            let results = commit::measure_commits(&args, cx, peer)?;
+            let results = commit::measure_commits(&args, cx, peer()?)?;
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(results.markdown(args.changed)),
             }
         }
-        // Done above: it compares with nobody.
-        BenchVerb::Scale(_) => Ok(()),
+        BenchVerb::Scale(args) => {
+            let results = scale::measure_scale(&args, cx)?;
+            match args.json {
+                true => cx.ui.json(&results),
+                false => cx.ui.text(results.markdown()),
+            }
+        }
         BenchVerb::Pull(args) => {
             if args.rounds == 0 {
                 return Err(CliError::failed("--rounds needs at least 1"));
             }
-            let results = pull::measure_pulls(&args, cx, peer)?;
+            let results = pull::measure_pulls(&args, cx, peer()?)?;
             match args.json {
                 true => cx.ui.json(&results),
                 false => cx.ui.text(results.markdown()),
             }
         }
     }
+}
+
+/// The `ostree` beside us.
+fn peer() -> Result<Peer> {
+    Peer::find().ok_or_else(|| {
+        CliError::Advised(
+            "bench compares with ostree, which is not installed".into(),
+            "on Debian: apt-get install ostree",
+        )
+    })
 }
