@@ -69,7 +69,29 @@ impl Sysroot {
     /// No sysroot there; links or entries in a form that libostree does not write; the
     /// repository on another file system than its deployments.
     pub fn open(fs: &Fs, path: impl AsRef<Path>, options: SysrootOptions) -> Result<Sysroot> {
-        let root = fs.open_dir(path.as_ref())?;
+        let mut sysroot = Sysroot::open_unread(fs, path.as_ref(), options)?;
+        sysroot.reload()?;
+        Ok(sysroot)
+    }
+
+    /// Opens the sysroot and takes its lock, waiting up to `timeout`: as [`Sysroot::open`] and
+    /// [`Sysroot::lock`], but reads the deployments once.
+    ///
+    /// # Errors
+    /// Those of both.
+    pub fn open_locked(
+        fs: &Fs,
+        path: impl AsRef<Path>,
+        options: SysrootOptions,
+        timeout: Duration,
+    ) -> Result<(Sysroot, SysrootLock)> {
+        let mut sysroot = Sysroot::open_unread(fs, path.as_ref(), options)?;
+        let lock = sysroot.lock(timeout)?;
+        Ok((sysroot, lock))
+    }
+
+    fn open_unread(fs: &Fs, path: &Path, options: SysrootOptions) -> Result<Sysroot> {
+        let root = fs.open_dir(path)?;
         let ostree = root.open_dir_following("ostree")?;
         let is_running_root = Some(root.stat_self()?.identity()) == options.running_root;
         let boot = if root.exists("boot")? { Some(root.open_dir_following("boot")?) } else { None };
@@ -92,7 +114,7 @@ impl Sysroot {
         }
         let settings = BootSettings::from_config(&repo.config().key_file)?;
         let version = BootVersion::default();
-        let mut sysroot = Sysroot {
+        Ok(Sysroot {
             dir,
             ostree,
             boot,
@@ -104,9 +126,7 @@ impl Sysroot {
             deployments: Vec::new(),
             booted: None,
             staged: None,
-        };
-        sysroot.reload()?;
-        Ok(sysroot)
+        })
     }
 
     /// Loads boot version and deployments anew.

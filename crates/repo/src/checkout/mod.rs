@@ -19,9 +19,8 @@ mod verify;
 mod whiteout;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use trefoil_format::checksum::Checksum;
 use trefoil_format::dirmeta::DirMeta;
@@ -148,7 +147,9 @@ impl<'a> Checkout<'a> {
 /// same: the caller removes that first.
 fn temp_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!(".trefoil-checkout-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed))
+    // Asking is a system call, and this is once for each changed file.
+    static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
+    format!(".trefoil-checkout-{}-{}", *PROCESS, COUNT.fetch_add(1, Relaxed))
 }
 
 /// The error of a name that is taken and may not be.

@@ -42,6 +42,7 @@ impl Import<'_> {
             return Ok(None);
         };
         self.tally.symlinks.fetch_add(1, Relaxed);
+        self.note_work(0);
         if let Some(hit) = self.known(&stat).filter(|_| new == old && !self.drops_xattrs) {
             self.note_hit();
             self.discard(dir, name)?;
@@ -80,6 +81,7 @@ impl Import<'_> {
             return Ok(None);
         };
         self.tally.files.fetch_add(1, Relaxed);
+        self.note_work(stat.size);
         let unmodified = new == old && !self.drops_xattrs;
         if let Some(hit) = hit.filter(|_| unmodified) {
             self.note_hit();

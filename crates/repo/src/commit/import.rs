@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use rayon::prelude::*;
 use trefoil_format::checksum::Checksum;
@@ -11,7 +11,7 @@ use trefoil_fsat::{Dir, DirEntry, FileKind, Stat};
 
 use super::links::LinkNotes;
 use super::modifier::{Attributes, CommitModifier, TreePath};
-use crate::deep::on_deep_stacks;
+use crate::deep::{FEW, SHALLOW, on_deep_stacks};
 use crate::mutable_tree::check_depth;
 use crate::{MutableTree, RepoError, RepoMode, Result, Transaction};
 
@@ -60,10 +60,15 @@ pub(super) struct Tally {
     pub adopted: AtomicU64,
     skipped: AtomicU64,
     pub unknown: AtomicU64,
+    /// Work done: entries, and as many for each piece of [`PIECE`] bytes.
+    pub work: AtomicUsize,
 }
 
+/// What takes as long to hash as an entry takes otherwise, in bytes.
+const PIECE: u64 = 64 * 1024;
+
 /// Writes every file beneath `dir` as an object and lays the directory over `tree`, on all
-/// cores.
+/// cores once there turns out to be enough for them.
 ///
 /// No symbolic link is followed. Names and targets of links that are not UTF-8 are refused,
 /// as are devices, pipes and sockets. A file that changes while it is read is an error, never
@@ -76,7 +81,7 @@ pub fn import_dir(
     modifier: &CommitModifier,
 ) -> Result<ImportStats> {
     let import = Import::new(transaction, modifier);
-    on_deep_stacks(|| import.directory(dir, tree, &TreePath::ROOT))?;
+    import.directory(dir, tree, &TreePath::ROOT)?;
     Ok(import.stats())
 }
 
@@ -86,6 +91,8 @@ pub(super) struct Import<'a> {
     pub mode: RepoMode,
     pub drops_xattrs: bool,
     pub tally: Tally,
+    /// On threads of its own, all cores at work.
+    spreads: AtomicBool,
     /// Where names of files that have several are noted, if somebody wants to know.
     pub links: Option<&'a LinkNotes>,
 }
@@ -101,7 +108,8 @@ impl<'a> Import<'a> {
         let mode = transaction.repo().mode();
         let drops_xattrs = modifier.drops_xattrs(mode);
         let tally = Tally::default();
-        Import { transaction, modifier, mode, drops_xattrs, tally, links: None }
+        let spreads = AtomicBool::new(false);
+        Import { transaction, modifier, mode, drops_xattrs, tally, spreads, links: None }
     }
 
     /// Notes the names of files that have several.
@@ -133,13 +141,86 @@ impl Import<'_> {
             false => files,
         };
         let dirs = self.enter_dirs(dir, dirs, tree, path)?;
+        for (file, checksum) in self.content(dir, &files, &dirs, tree, path)? {
+            tree.replace_file(repo, file, checksum)?;
+        }
+        Ok(())
+    }
+
+    /// Imports what is in a directory; gives its files.
+    fn content(
+        &self,
+        dir: &Dir,
+        files: &[Named],
+        dirs: &[EntryName],
+        tree: &mut MutableTree,
+        path: &TreePath<'_>,
+    ) -> Result<Vec<(EntryName, Checksum)>> {
+        let children = tree.dirs_mut(self.transaction.repo())?;
+        let mut children =
+            children.into_iter().filter(|(name, _)| dirs.binary_search(name).is_ok());
+        let mut done = Vec::with_capacity(files.len());
+        while done.len() < files.len() && self.is_alone(path) {
+            done.push(self.file(dir, &files[done.len()], path)?);
+        }
+        let files = &files[done.len()..];
+        while files.is_empty() && self.is_alone(path) {
+            let Some(child) = children.next() else { break };
+            self.child(dir, child, path)?;
+        }
+        let children: Vec<_> = children.collect();
+        if !files.is_empty() || !children.is_empty() {
+            done.extend(self.on_cores(|| self.spread(dir, files, children, path))?);
+        }
+        Ok(done.into_iter().flatten().collect())
+    }
+
+    /// Whether to go on with the calling thread only: until the work proves to be much or lies
+    /// deep down.
+    fn is_alone(&self, path: &TreePath<'_>) -> bool {
+        let few = self.tally.work.load(Relaxed) < FEW;
+        few && path.depth() < SHALLOW && !self.spreads.load(Relaxed)
+    }
+
+    /// Runs `work` on threads with deep stacks, which it may be on already.
+    pub(super) fn on_cores<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        if self.spreads.swap(true, Relaxed) {
+            return work();
+        }
+        let done = on_deep_stacks(work);
+        self.spreads.store(false, Relaxed);
+        done
+    }
+
+    pub(super) fn note_work(&self, bytes: u64) {
+        self.tally.work.fetch_add(1 + (bytes / PIECE) as usize, Relaxed);
+    }
+
+    fn spread(
+        &self,
+        dir: &Dir,
+        files: &[Named],
+        children: Vec<(&EntryName, &mut MutableTree)>,
+        path: &TreePath<'_>,
+    ) -> Result<Vec<Option<(EntryName, Checksum)>>> {
         let (files, done) = rayon::join(
             || files.par_iter().map(|f| self.file(dir, f, path)).collect::<Result<Vec<_>>>(),
-            || self.directories(dir, &dirs, tree, path),
+            || children.into_par_iter().try_for_each(|child| self.child(dir, child, path)),
         );
         done?;
-        for (file, checksum) in files?.into_iter().flatten() {
-            tree.replace_file(repo, file, checksum)?;
+        files
+    }
+
+    fn child(
+        &self,
+        dir: &Dir,
+        (name, tree): (&EntryName, &mut MutableTree),
+        path: &TreePath<'_>,
+    ) -> Result<()> {
+        let name = name.as_str();
+        self.directory(&dir.open_dir(name)?, tree, &path.child(name))?;
+        if self.modifier.consume {
+            dir.rmdir(name)?;
         }
         Ok(())
     }
@@ -158,6 +239,7 @@ impl Import<'_> {
         let xattrs = if self.drops_xattrs { Vec::new() } else { dir.xattrs()? };
         tree.set_metadata(self.write_meta(attributes, Xattrs::of_inode(xattrs))?);
         self.tally.dirs.fetch_add(1, Relaxed);
+        self.note_work(0);
         Ok(true)
     }
 
@@ -188,25 +270,6 @@ impl Import<'_> {
         }
         entered.sort_unstable();
         Ok(entered)
-    }
-
-    fn directories(
-        &self,
-        dir: &Dir,
-        names: &[EntryName],
-        tree: &mut MutableTree,
-        path: &TreePath<'_>,
-    ) -> Result<()> {
-        let children = tree.dirs_mut(self.transaction.repo())?;
-        let ours = children.into_par_iter().filter(|(name, _)| names.binary_search(name).is_ok());
-        ours.try_for_each(|(name, child)| {
-            let name = name.as_str();
-            self.directory(&dir.open_dir(name)?, child, &path.child(name))?;
-            if self.modifier.consume {
-                dir.rmdir(name)?;
-            }
-            Ok(())
-        })
     }
 
     pub(super) fn apply(&self, path: &TreePath<'_>, old: Attributes) -> Option<Attributes> {

@@ -8,7 +8,7 @@ use trefoil_fsat::{Dir, DirEntry, FileKind, FsError};
 
 use super::import::{Import, ImportStats, named};
 use super::modifier::{CommitModifier, TreePath};
-use crate::deep::{FEW, SHALLOW, on_deep_stacks};
+use crate::deep::{FEW, SHALLOW};
 use crate::mutable_tree::check_depth;
 use crate::{MutableTree, Repo, RepoError, Result, Transaction};
 
@@ -57,10 +57,10 @@ pub(super) fn import_told(
     let told = Told { import, alone };
     if root.whole {
         *tree = MutableTree::new();
-        on_deep_stacks(|| told.import.directory(dir, tree, &TreePath::ROOT))?;
+        told.import.directory(dir, tree, &TreePath::ROOT)?;
     } else if !root.is_empty() {
         let mut work = || told.directory(dir, root, tree, &TreePath::ROOT);
-        if alone { work()? } else { on_deep_stacks(work)? }
+        if alone { work()? } else { told.import.on_cores(work)? }
     }
     Ok(told.import.stats())
 }
@@ -277,14 +277,8 @@ impl Told<'_> {
         if !self.import.enters(&path) {
             return Ok(None);
         }
-        let (mut tree, sub) = (MutableTree::new(), dir.open_dir(name.as_str())?);
-        let mut work = || self.import.directory(&sub, &mut tree, &path);
-        // There may be much in it, for all cores.
-        if self.alone {
-            on_deep_stacks(work)?
-        } else {
-            work()?
-        }
+        let mut tree = MutableTree::new();
+        self.import.directory(&dir.open_dir(name.as_str())?, &mut tree, &path)?;
         Ok(Some(Found::Dir(tree)))
     }
 }

@@ -57,12 +57,22 @@ fn is_mkconfig(program: &Path) -> bool {
     program.file_name().is_some_and(|name| name == "grub2-mkconfig" || name == "grub-mkconfig")
 }
 
+fn is_there(sysroot: &Sysroot, program: &Path) -> bool {
+    let (Some(dir), Some(name)) = (program.parent(), program.file_name()) else { return false };
+    sysroot.fs().open_dir(dir).and_then(|dir| dir.exists(name)).unwrap_or(false)
+}
+
 /// The program that writes the configuration of this sysroot.
 ///
 /// # Errors
 /// There is none, or it would write that of another system than this.
 pub(super) fn program(sysroot: &Sysroot) -> Result<&Path> {
-    let Some(program) = &sysroot.options().programs.grub2 else {
+    let found = match sysroot.options().programs.grub2.as_slice() {
+        // Named by somebody: if it is not there, calling it says so.
+        [named] => Some(named),
+        places => places.iter().find(|place| is_there(sysroot, place)),
+    };
+    let Some(program) = found else {
         return Err(SysrootError::Refused(
             "boot loader grub2 needs grub2-mkconfig or OSTREE_GRUB2_EXEC, neither is there; \
              nothing was changed"

@@ -12,9 +12,9 @@ pub struct BootPrograms {
     /// Watches over the freeze of `/boot`. Without it `/boot` is synced, and a boot loader
     /// that cannot replay the journal may see the old list after a power cut.
     pub watchdog: Option<Watchdog>,
-    /// Writes GRUB's configuration, called with `-o FILE`: `OSTREE_GRUB2_EXEC`, or
-    /// `grub2-mkconfig` where that is not set.
-    pub grub2: Option<PathBuf>,
+    /// Writes GRUB's configuration, called with `-o FILE`: the first of these that is there.
+    /// `OSTREE_GRUB2_EXEC`, or the places of `grub2-mkconfig` where that is not set.
+    pub grub2: Vec<PathBuf>,
     /// What the programs say goes where we write, instead of nowhere.
     pub show_output: bool,
 }

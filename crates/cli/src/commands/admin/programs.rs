@@ -17,16 +17,16 @@ pub fn of_system(rehearse: bool) -> BootPrograms {
     BootPrograms {
         // Ourselves, even if the file was replaced since we started.
         watchdog: Some(Watchdog { program: "/proc/self/exe".into(), arguments, rehearse }),
-        grub2: environment::path("OSTREE_GRUB2_EXEC")
-            .or_else(|| MKCONFIG.iter().find_map(|name| find(name))),
+        grub2: environment::path("OSTREE_GRUB2_EXEC").map_or_else(mkconfig_places, |set| vec![set]),
         // Run by systemd, the journal is where people look for what went wrong.
         show_output: environment::text("INVOCATION_ID").is_some()
             || environment::text("OSTREE_DEBUG_GRUB2").is_some(),
     }
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+/// Where the generator may be. Whether it is there is looked up by those that need it: few do.
+fn mkconfig_places() -> Vec<PathBuf> {
     let path = environment::search_path();
-    let mut places = std::env::split_paths(&path).map(|dir| dir.join(name));
-    places.find(|place| place.is_file())
+    let places = |name| std::env::split_paths(&path).map(move |dir| dir.join(name)).collect();
+    MKCONFIG.iter().flat_map(|name| -> Vec<PathBuf> { places(name) }).collect()
 }

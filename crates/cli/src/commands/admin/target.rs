@@ -45,11 +45,12 @@ impl<'a> Target<'a> {
     /// Opens the sysroot and takes its lock, waiting with a word where another process has it.
     pub fn open_locked(&self) -> Result<(Sysroot, SysrootLock)> {
         self.make_writable()?;
-        let mut sysroot = self.open()?;
-        let lock = match sysroot.lock(Duration::ZERO) {
+        let options = self.options()?;
+        let open = |wait| Sysroot::open_locked(&self.cx.fs, &self.path, options.clone(), wait);
+        let (sysroot, lock) = match open(Duration::ZERO) {
             Err(SysrootError::Locked { .. }) => {
                 self.cx.ui.words("Waiting for sysroot lock...")?;
-                sysroot.lock(LOCK_WAIT)?
+                open(LOCK_WAIT)?
             }
             other => other?,
         };
