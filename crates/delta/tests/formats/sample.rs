@@ -55,7 +55,7 @@ pub fn part() -> (Vec<u8>, PartHeader) {
     builder.differing(sum("copied"), &regular(0o600), new, &sum("old"), &ByteDiff::Copies(copies));
     let patch = ByteDiff::Patch(vec![1; 30]);
     builder.differing(sum("patched"), &regular(0o755), b"12345", &sum("older"), &patch);
-    builder.finish().expect("a part")
+    builder.finish(1).expect("a part")
 }
 
 /// The same part, not compressed: every byte of it means something.

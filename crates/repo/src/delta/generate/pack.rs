@@ -14,6 +14,8 @@ use crate::{Repo, Result};
 const PARTS_MEMORY: u64 = 1 << 30;
 /// Of the encoder, whose tables are eleven times its dictionary of at most 32 MiB.
 const ENCODER: u64 = 370 << 20;
+/// Threads for a part that is made by itself: more would cost more bytes than a second saves.
+const PART_THREADS: usize = 2;
 /// What bsdiff takes for each byte of the old file, the file itself not counted.
 const SUFFIX_TABLES: u64 = 16;
 
@@ -90,10 +92,11 @@ impl<'r> Packer<'r> {
 
     /// Makes some parts, in order.
     pub fn pack(&self, parts: &[Vec<Item>]) -> Result<Vec<(Vec<u8>, PartHeader)>> {
-        parts.par_iter().map(|items| self.pack_one(items)).collect()
+        let threads = if parts.len() == 1 { PART_THREADS } else { 1 };
+        parts.par_iter().map(|items| self.pack_one(items, threads)).collect()
     }
 
-    fn pack_one(&self, items: &[Item]) -> Result<(Vec<u8>, PartHeader)> {
+    fn pack_one(&self, items: &[Item], threads: usize) -> Result<(Vec<u8>, PartHeader)> {
         let ready = items.par_iter().map(|item| self.ready(item)).collect::<Result<Vec<_>>>()?;
         let mut builder = PartBuilder::new();
         for object in ready {
@@ -107,7 +110,7 @@ impl<'r> Packer<'r> {
                 }
             }
         }
-        Ok(builder.finish()?)
+        Ok(builder.finish(threads)?)
     }
 
     fn ready<'i>(&self, item: &'i Item) -> Result<Ready<'i>> {
