@@ -21,7 +21,7 @@ fn later() -> Timestamp {
     Timestamp { sec: now().sec + 1000, nsec: 0 }
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Timestamp { sec: since.as_secs() as i64, nsec: since.subsec_nanos() }
 }
@@ -42,7 +42,7 @@ fn indexed(
 }
 
 #[track_caller]
-fn tree_of(repo: &Repo, source: &Path, now: Timestamp) -> (TreeId, u64) {
+pub fn tree_of(repo: &Repo, source: &Path, now: Timestamp) -> (TreeId, u64) {
     let modifier = CommitModifier::default();
     let indexed = indexed(repo, source, &modifier, now).unwrap();
     let read = indexed.stats.files + indexed.stats.symlinks;

@@ -9,6 +9,7 @@ mod archive_tools;
 mod archives;
 mod bench;
 mod crash;
+mod every_way;
 mod export;
 mod generated;
 mod index;

@@ -76,6 +76,11 @@ impl Edited {
         edited
     }
 
+    /// What was told since the last time.
+    pub fn take_told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told).into_iter().collect()
+    }
+
     fn tell(&mut self, path: &Path) {
         self.told.insert(path.strip_prefix(&self.root).unwrap().to_str().unwrap().to_string());
     }
@@ -218,7 +223,7 @@ fn run(mode: RepoMode, seed: u64, rounds: u64, with_ostree: bool) {
         for _ in 0..=edited.dice.roll(6) {
             edited.edit();
         }
-        let changes: Vec<String> = std::mem::take(&mut edited.told).into_iter().collect();
+        let changes = edited.take_told();
         let expected = full(&bench, &CommitModifier::default());
         let got = told(&bench, &changes, &CommitModifier::default()).unwrap();
         if got.tree != expected && have_ostree() {

@@ -19,7 +19,7 @@ use crate::told::full;
 use crate::told_random::{Dice, Edited};
 
 /// Both ways to be told, where we may.
-fn backends() -> Vec<Backend> {
+pub fn backends() -> Vec<Backend> {
     let mut backends = vec![Backend::Inotify];
     let probe = Fs::new().open_dir(std::env::temp_dir()).unwrap();
     if have("fanotify (root, kernel 5.17)", notifier(&probe, Backend::Fanotify).is_ok()) {
@@ -29,7 +29,7 @@ fn backends() -> Vec<Backend> {
 }
 
 /// A directory, the repository it is committed to, and what is known of both.
-struct Committer {
+pub struct Committer {
     repo: Repo,
     dir: Dir,
     account: Fs,
@@ -37,14 +37,14 @@ struct Committer {
     tree: WatchedTree,
 }
 
-struct Done {
-    tree: TreeId,
+pub struct Done {
+    pub tree: TreeId,
     looked: Looked,
     counters: Counters,
 }
 
 impl Committer {
-    fn new(bench: &Bench, backend: Backend) -> Self {
+    pub fn new(bench: &Bench, backend: Backend) -> Self {
         let account = Fs::new();
         let dir = account.open_dir(bench.path("tree")).unwrap();
         let notifier = notifier(&dir, backend).unwrap();
@@ -53,7 +53,7 @@ impl Committer {
     }
 
     /// Commits what the notifier has by now.
-    fn commit(&mut self) -> Result<Done> {
+    pub fn commit(&mut self) -> Result<Done> {
         let mut changes = Changes::new();
         self.notifier.take(&mut changes)?;
         self.commit_changes(changes)
