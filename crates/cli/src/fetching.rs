@@ -13,7 +13,7 @@ use trefoil_fsat::Dir;
 use trefoil_repo::finder::fetch_commit;
 use trefoil_repo::pull::transport::Transport;
 use trefoil_repo::pull::{
-    self, DirTransport, PullOptions, PullProgress, PullSource, PullStats, SummaryCache,
+    self, DirTransport, Peeked, PullOptions, PullProgress, PullSource, PullStats, SummaryCache,
 };
 use trefoil_repo::remote::{Remote, open_url};
 use trefoil_repo::verify::{RemoteVerifier, VerifyOverrides};
@@ -22,9 +22,11 @@ use trefoil_repo::{Repo, pull::RemoteSummary};
 use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::{environment, keys, user_files, version};
+use crate::{dates, environment, keys, user_files, version};
 
 const COOKIES_LIMIT: u64 = 1 << 20;
+/// How a path of libostree names something in a PKCS#11 token.
+const TOKEN: &str = "pkcs11:";
 
 /// Options of verbs that fetch over HTTP.
 #[derive(Args, Clone, Debug, Default)]
@@ -126,6 +128,30 @@ impl RemotePull<'_> {
         let stats = pull::pull_remote(&self.place.repo, &source, options)?;
         drop(shown);
         Ok(stats)
+    }
+
+    /// What a pull would bring, refs first; nothing is written.
+    pub fn peek(&self, options: &PullOptions) -> Result<Vec<Peeked>> {
+        self.remote.check_usable()?;
+        let options = self.verifying(options)?;
+        if let Some(url) = self.file_url()? {
+            let source = open_url(&self.cx.fs, &url)?;
+            return Ok(pull::peek_local(&self.place.repo, &source, &options)?);
+        }
+        let mut transport = self.transport()?;
+        // Where it cannot be had, nothing is compared with what was seen before.
+        let cache = self.cache_dir().ok().flatten();
+        let cache = cache.as_ref().map(|dir| SummaryCache::new(dir, &self.remote.name).only_read());
+        let source = PullSource {
+            summary: transport.take_summary(),
+            transport: &transport,
+            localcache: &[],
+            cache,
+            collection_id: self.remote.option("collection-id"),
+            http_trusted: false,
+            progress: None,
+        };
+        Ok(pull::peek_remote(&self.place.repo, &source, &options)?)
     }
 
     /// The summary of the remote, `None` where it has none.
@@ -245,7 +271,7 @@ impl RemotePull<'_> {
             tls_ca: remote.option("tls-ca-path").map(|path| read_key(&path)).transpose()?,
             tls_client: tls_client(remote)?,
             proxy: proxy(remote, main),
-            cookies: cookies(&self.place.repo, &remote.name)?,
+            cookies: cookies(&self.place.repo, &remote.name)?.until(dates::now()),
             logins: logins(),
         })
     }
@@ -284,6 +310,15 @@ fn tls_client(remote: &Remote) -> Result<Option<Vec<u8>>> {
     match paths {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => {
+            if let Some(path) = [&cert, &key].into_iter().find(|path| path.starts_with(TOKEN)) {
+                return Err(CliError::Advised(
+                    format!(
+                        "Remote \"{}\": PKCS#11 tokens are not supported ({path})",
+                        remote.name
+                    ),
+                    "name files in PEM as \"tls-client-cert-path\" and \"tls-client-key-path\"",
+                ));
+            }
             let mut pem = read_key(&cert)?;
             pem.push(b'\n');
             pem.extend(read_key(&key)?);
@@ -303,7 +338,7 @@ fn proxy(remote: &Remote, main: &RemoteAddress) -> Option<String> {
     }
     let (RemoteAddress::Url(url) | RemoteAddress::MirrorList(url) | RemoteAddress::Metalink(url)) =
         main;
-    let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
+    let host = host_of(url)?;
     let none = environment::text("no_proxy").or_else(|| environment::text("NO_PROXY"));
     let direct = none.unwrap_or_default().split(',').map(str::trim).any(|name| {
         let name = name.trim_start_matches('.');
@@ -320,6 +355,16 @@ fn proxy(remote: &Remote, main: &RemoteAddress) -> Option<String> {
         false => &["http_proxy", "all_proxy", "ALL_PROXY"],
     };
     names.iter().find_map(|name| environment::text(name)).filter(|proxy| !proxy.is_empty())
+}
+
+/// The host of an address, which may have a name and a password before it and a port behind it.
+fn host_of(url: &str) -> Option<&str> {
+    let authority = url.split("://").nth(1)?.split('/').next()?;
+    let host = authority.rsplit('@').next()?;
+    match host.strip_prefix('[') {
+        Some(host) => host.split(']').next(),
+        None => host.split(':').next(),
+    }
 }
 
 /// The cookies that are kept for a remote.
