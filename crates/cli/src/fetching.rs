@@ -320,8 +320,11 @@ fn tls_client(remote: &Remote) -> Result<Option<Vec<u8>>> {
                 ));
             }
             let mut pem = read_key(&cert)?;
-            pem.push(b'\n');
-            pem.extend(read_key(&key)?);
+            // One file may have both.
+            if key != cert {
+                pem.push(b'\n');
+                pem.extend(read_key(&key)?);
+            }
             Ok(Some(pem))
         }
         _ => Err(CliError::failed(format!(

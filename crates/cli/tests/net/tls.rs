@@ -97,6 +97,12 @@ fn clients_show_their_certificate() {
     with(&cert, &key);
     ground.pulls();
     assert!(!server.take().is_empty());
+    let both: String =
+        [&cert, &key].map(|path| fs::read_to_string(path).expect("it was written")).concat();
+    let both = file(&ground, "both.pem", &both);
+    with(&both, &both);
+    ground.pulls();
+    server.take();
     ground.remote(&url, &[("tls-ca-path", &ca)]);
     // What the server says of it and that it closes the connection race with each other.
     ground.refused("error: While fetching");

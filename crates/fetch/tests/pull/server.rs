@@ -31,6 +31,8 @@ pub enum Reply {
     Cut { claimed: usize, sent: Vec<u8> },
     /// The file, of which the connection carries half.
     Half,
+    /// The file, of which half comes and then nothing for a minute.
+    Stall,
     /// Bytes for as long as the client takes them, without saying how many.
     Endless,
     /// The first bytes, then the second ones for as long as the client takes them.
@@ -146,6 +148,11 @@ fn answer(
     match reply {
         Reply::Honest => honest(out, root, log, request, false),
         Reply::Half => honest(out, root, log, request, true),
+        Reply::Stall => {
+            honest(out, root, log, request, true);
+            std::thread::sleep(Duration::from_secs(60));
+            None
+        }
         Reply::Content(bytes) => {
             send(out, "200 OK", &[], &bytes)?;
             log.bytes.fetch_add(bytes.len() as u64, Relaxed);

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use trefoil_fetch::{FetchSettings, HttpTransport, RemoteAddress};
 use trefoil_repo::pull::{PullSource, pull_remote};
 
-use crate::ground::{Ground, main_ref, settings};
+use crate::ground::{Ground, chain, main_ref, settings};
 use crate::server::{Reply, Server};
 
 fn pull_with(ground: &Ground, repo: &str, transport: &HttpTransport) {
@@ -42,6 +43,35 @@ fn broken_transfers_are_taken_up_again() {
     let objects: u64 =
         ground.objects("ours").iter().map(|path| size(&format!("ours/{}", path.display()))).sum();
     assert_eq!(bytes, objects + size("srv/repo/summary"));
+}
+
+/// A transfer that stands still in the middle of a stream is ended and taken up again, where it
+/// was; a server that does nothing else is given up in bounded time.
+#[test]
+fn transfers_that_stand_still_are_taken_up_again() {
+    let Some(ground) = Ground::new() else { return };
+    let noise: Vec<u8> =
+        (0..1_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    ground.write("noise", &noise);
+    ground.commit();
+    let started = Instant::now();
+    ground.server.lie(|request| match request.path.ends_with(".filez") && request.nth == 0 {
+        true => Reply::Stall,
+        false => Reply::Honest,
+    });
+    ground.init("ours", "bare-user");
+    ground.pull("ours", &main_ref()).expect("pull");
+    ground.fsck("ours");
+    ground.server.lie(|request| match request.path.ends_with(".filez") {
+        true if request.headers.contains_key("range") => Reply::Trickle(Duration::from_millis(50)),
+        true => Reply::Stall,
+        false => Reply::Honest,
+    });
+    ground.init("never", "archive");
+    let error = ground.pull("never", &main_ref()).expect_err("it never ends");
+    assert!(chain(&error).contains("Operation too slow"), "{}", chain(&error));
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(ground.ostree("never", &["refs"]), "");
 }
 
 /// A list of mirrors falls over to the next where one does not have a file.
