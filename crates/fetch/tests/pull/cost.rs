@@ -118,4 +118,19 @@ fn any_whole_commit_is_a_base() {
     let stats = ground.pull("mirror", &mirror).expect("second pull");
     assert_eq!((stats.dirtrees_scanned, stats.content_fetched), (3, 1));
     ground.fsck("mirror");
+
+    // A delta from nothing is for those who have nothing of the ref.
+    let delta = || {
+        ground.ostree("srv/repo", &["static-delta", "generate", "--empty", "bound"]);
+        ground.ostree("srv/repo", &["summary", "-u"]);
+    };
+    delta();
+    ground.init("files", "bare-user");
+    let stats = ground.pull("files", &mirror).expect("first pull");
+    assert!(stats.delta_parts_fetched > 0, "{stats:?}");
+    bound("three");
+    delta();
+    let stats = ground.pull("files", &mirror).expect("second pull");
+    assert_eq!((stats.delta_parts_fetched, stats.content_fetched), (0, 1));
+    ground.fsck("files");
 }

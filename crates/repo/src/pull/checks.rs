@@ -95,6 +95,15 @@ impl<'a> Bases<'a> {
         Ok(None)
     }
 
+    /// Whether a ref that follows `name` is here already, of a mirrored collection too.
+    pub fn follows(&self, name: &RefName) -> Outcome<bool> {
+        let refspec = self.options.refspec(name.clone());
+        if self.dest.resolve_refspec(&refspec, false)?.is_some() {
+            return Ok(true);
+        }
+        Ok(self.options.mirror && self.all()?.iter().any(|(other, _)| other == name))
+    }
+
     fn root_of(&self, commit: Option<Checksum>) -> Outcome<Option<Checksum>> {
         let Some(commit) = commit else { return Ok(None) };
         let whole = self.dest.has_object(&ObjectName::new(commit, ObjectType::Commit))?
