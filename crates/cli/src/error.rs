@@ -67,6 +67,12 @@ fn library_hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "'fsck --delete' finds what is damaged or missing, and a pull fetches it again",
         );
     }
+    if chain(error).any(|e| matches!(e.downcast_ref(), Some(PullError::SummaryOlder { .. }))) {
+        return Some(
+            "if the remote was set back on purpose, remove what is kept of its summary, in \
+             tmp/cache/summaries of the repository",
+        );
+    }
     // The wrappers of other libraries are transparent: what they wrap is no link of the chain,
     // but the error of the operating system always is.
     let system = chain(error).find_map(|e| e.downcast_ref::<std::io::Error>())?;

@@ -48,26 +48,45 @@ struct PullReport {
     /// Grows as directories come in and tell what they need.
     objects_requested: u64,
     bytes_received: u64,
+    /// What will have been received in the end, as far as that is known; grows too.
+    bytes_expected: Option<u64>,
     /// Bytes a second since the last line.
     bytes_per_second: u64,
+    /// By the pace so far: of bytes where it is known how many are to come, else of objects.
+    seconds_left: Option<u64>,
 }
 
 impl PullReport {
-    fn read(progress: &PullProgress, last: &PullReport, interval: Duration) -> PullReport {
+    fn read(
+        progress: &PullProgress,
+        last: &PullReport,
+        interval: Duration,
+        elapsed: Duration,
+    ) -> PullReport {
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
         let bytes_received = load(&progress.bytes);
         let new = bytes_received.saturating_sub(last.bytes_received);
+        let fetched = load(&progress.metadata_fetched) + load(&progress.content_fetched);
+        let requested = load(&progress.metadata_requested) + load(&progress.content_requested);
+        // What nobody told of came too: signatures, and objects in a commit without sizes.
+        let expected = load(&progress.bytes_expected);
+        let bytes_expected = (expected > 0).then_some(expected.max(bytes_received));
+        let seconds_left = match bytes_expected {
+            Some(expected) => left(elapsed, bytes_received, expected),
+            None => left(elapsed, fetched, requested),
+        };
         PullReport {
-            objects_fetched: load(&progress.metadata_fetched) + load(&progress.content_fetched),
-            objects_requested: load(&progress.metadata_requested)
-                + load(&progress.content_requested),
+            objects_fetched: fetched,
+            objects_requested: requested,
             bytes_received,
+            bytes_expected,
             bytes_per_second: (new as f64 / interval.as_secs_f64().max(0.001)) as u64,
+            seconds_left,
         }
     }
 
     /// As libostree's console has it, with the time that is left at this pace.
-    fn words(&self, elapsed: Duration) -> String {
+    fn words(&self) -> String {
         let (fetched, requested) = (self.objects_fetched, self.objects_requested.max(1));
         let percent = (fetched * 100 / requested).min(100);
         let mut text = format!("Receiving objects: {percent}% ({fetched}/{requested})");
@@ -75,12 +94,17 @@ impl PullReport {
             text.push_str(&format!(" {}/s", size::words(self.bytes_per_second)));
         }
         text.push_str(&format!(" {}", size::words(self.bytes_received)));
-        if fetched > 0 && requested > fetched {
-            let left = elapsed.as_secs() * (requested - fetched) / fetched;
+        if let Some(left) = self.seconds_left.filter(|left| *left > 0) {
             text.push_str(&format!(", {left} s left"));
         }
         text
     }
+}
+
+/// The seconds that the rest takes at the pace so far; `None` before anything came.
+fn left(elapsed: Duration, done: u64, all: u64) -> Option<u64> {
+    let rest = all.saturating_sub(done) as f64;
+    (done > 0).then(|| (elapsed.as_secs_f64() * rest / done as f64).ceil() as u64)
 }
 
 impl Progress {
@@ -140,7 +164,9 @@ struct Shown {
 
 impl Shown {
     fn report(&mut self, task: &'static str, started: Instant, work: &Counters, done: bool) {
-        let pull = self.pull.as_ref().map(|p| PullReport::read(p, &self.last, self.interval));
+        let elapsed = started.elapsed();
+        let read = |p: &Arc<PullProgress>| PullReport::read(p, &self.last, self.interval, elapsed);
+        let pull = self.pull.as_ref().map(read);
         self.last = pull.unwrap_or_default();
         if let Some(file) = &mut self.lines {
             let report = Report {
@@ -162,7 +188,7 @@ impl Shown {
         } else {
             let bar = self.bar.get_or_insert_with(ProgressBar::new_spinner);
             bar.set_message(match pull {
-                Some(pull) => pull.words(started.elapsed()),
+                Some(pull) => pull.words(),
                 None => words(task, started.elapsed(), work),
             });
             bar.tick();
@@ -192,6 +218,30 @@ fn words(task: &str, elapsed: Duration, work: &Counters) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Guards the time that is left: by bytes where their number is known, else by objects, and
+    /// none before anything came.
+    #[test]
+    fn the_time_that_is_left() {
+        let progress = PullProgress::default();
+        let read = || {
+            let elapsed = Duration::from_secs(10);
+            PullReport::read(&progress, &PullReport::default(), INTERVAL, elapsed)
+        };
+        progress.content_requested.store(8, Relaxed);
+        assert_eq!(read().seconds_left, None);
+        progress.content_fetched.store(2, Relaxed);
+        progress.bytes.store(1_000_000, Relaxed);
+        assert_eq!((read().seconds_left, read().bytes_expected), (Some(30), None));
+        progress.bytes_expected.store(1_500_000, Relaxed);
+        assert_eq!((read().seconds_left, read().bytes_expected), (Some(5), Some(1_500_000)));
+        assert_eq!(
+            read().words(),
+            "Receiving objects: 25% (2/8) 4.0\u{a0}MB/s 1.0\u{a0}MB, 5 s left"
+        );
+        progress.bytes.store(1_600_000, Relaxed);
+        assert_eq!(read().seconds_left, Some(0));
+    }
 
     /// Guards that the line on a terminal has bytes and their rate.
     #[test]

@@ -41,7 +41,18 @@ pub struct Signers {
 
 impl SignArgs {
     /// Reads the keys, also those in `files`, before anything is made that they should sign.
+    ///
+    /// # Errors
+    /// A key that cannot be read, a type that does not exist, and a type without a key: nothing
+    /// would be signed, although someone wants it to be.
     pub fn signers(&self, cx: &Context, files: &[PathBuf]) -> Result<Signers> {
+        if let Some(name) = &self.sign_type
+            && self.sign.is_empty()
+            && files.is_empty()
+        {
+            let text = format!("--sign-type={name} needs a key to sign with, as --sign=KEY");
+            return Err(CliError::failed(text));
+        }
         let secret = match self.sign.is_empty() && files.is_empty() {
             true => Vec::new(),
             false => secrets(cx, keys::sign_type(self.sign_type.as_deref())?, &self.sign, files)?,

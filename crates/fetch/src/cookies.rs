@@ -87,6 +87,13 @@ impl CookieJar {
         CookieJar(text.lines().filter_map(Cookie::parse).collect())
     }
 
+    /// Those that have not ended at `now`, in seconds since 1970.
+    pub fn until(mut self, now: u64) -> Self {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        self.0.retain(|cookie| cookie.expires == 0 || cookie.expires > now);
+        self
+    }
+
     /// The value of the header `Cookie` for a request to `url`, `None` where there is no cookie
     /// for it.
     pub(crate) fn header(&self, url: &Url) -> Option<String> {

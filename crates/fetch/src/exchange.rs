@@ -12,6 +12,7 @@ use reqwest::{Response, StatusCode, Url, Version};
 use tokio::time::timeout;
 use trefoil_repo::pull::transport::{FetchProblem, Validators};
 
+use crate::mirrors::shown;
 use crate::transport::Shared;
 use crate::{Login, httpdate};
 
@@ -22,6 +23,7 @@ type Outcome<T> = Result<T, FetchProblem>;
 /// A response whose content is being read.
 pub(crate) struct Exchange<'a> {
     shared: &'a Shared,
+    /// That of the remote, wherever it led.
     url: Url,
     response: Response,
     limit: u64,
@@ -57,7 +59,7 @@ impl<'a> Exchange<'a> {
             }
         }
         let conditional = !headers.is_empty();
-        let (url, response) = send(shared, url, headers).await?;
+        let response = send(shared, url, headers).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if conditional => return Ok(Opened::NotModified),
@@ -73,8 +75,16 @@ impl<'a> Exchange<'a> {
         };
         let pace = Pace::new(shared);
         let retries = shared.settings.retries;
-        let exchange =
-            Exchange { shared, url, response, limit, received: 0, retries, pace, validators };
+        let exchange = Exchange {
+            shared,
+            url: url.clone(),
+            response,
+            limit,
+            received: 0,
+            retries,
+            pace,
+            validators,
+        };
         Ok(Opened::Body(Box::new(exchange)))
     }
 
@@ -112,7 +122,7 @@ impl<'a> Exchange<'a> {
             return Err(problem);
         };
         let headers = HeaderMap::from_iter([(RANGE, range), (IF_RANGE, same)]);
-        let (_, response) = send(self.shared, &self.url, headers).await?;
+        let response = send(self.shared, &self.url, headers).await?;
         let starts = response.headers().get(CONTENT_RANGE).and_then(|v| v.to_str().ok());
         let wanted = format!("bytes {}-", self.received);
         if response.status() != StatusCode::PARTIAL_CONTENT
@@ -127,12 +137,18 @@ impl<'a> Exchange<'a> {
 }
 
 /// Sends a request and follows redirects. What is secret goes to the host of the remote only.
-async fn send(shared: &Shared, url: &Url, headers: HeaderMap) -> Outcome<(Url, Response)> {
+async fn send(shared: &Shared, url: &Url, headers: HeaderMap) -> Outcome<Response> {
     let mut at = url.clone();
     for _ in 0..=MOST_REDIRECTS {
         let client = shared.clients.get(at.scheme()).map_err(FetchProblem::Refused)?;
         let same_host = at.host_str() == url.host_str()
             && at.port_or_known_default() == url.port_or_known_default();
+        if same_host && at.username().is_empty() {
+            // A redirect that names the host again does not name who asks. Only an address
+            // without a host refuses.
+            let _ = at.set_username(url.username());
+            let _ = at.set_password(url.password());
+        }
         let mut request = client.get(at.clone()).headers(headers.clone());
         if same_host {
             request = request.headers(extra_headers(&shared.settings.headers)?);
@@ -156,11 +172,12 @@ async fn send(shared: &Shared, url: &Url, headers: HeaderMap) -> Outcome<(Url, R
         };
         shared.note_version(response.version() == Version::HTTP_2);
         if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
-            return Ok((at, response));
+            return Ok(response);
         }
         at = target(&at, &response)?;
     }
-    Err(FetchProblem::Refused(format!("more than {MOST_REDIRECTS} redirects, the last to {at}")))
+    let last = shown(&at);
+    Err(FetchProblem::Refused(format!("more than {MOST_REDIRECTS} redirects, the last to {last}")))
 }
 
 /// Where a redirect leads: over HTTP still, and not from an encrypted connection to a plain one.
@@ -244,8 +261,9 @@ fn broken(error: &reqwest::Error) -> FetchProblem {
 
 fn network(error: &reqwest::Error) -> FetchProblem {
     let text = chain(error);
-    // What will not be better the next time.
-    match text.contains("certificate") || error.is_builder() {
+    // What will not be better the next time: their certificate, or that they do not like ours.
+    let refused = ["certificate", "Certificate", "UnknownCA", "proxy authorization required"];
+    match refused.iter().any(|word| text.contains(word)) || error.is_builder() {
         true => FetchProblem::Refused(text),
         false => FetchProblem::Network(text),
     }

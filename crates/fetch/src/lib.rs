@@ -19,6 +19,7 @@ mod mirrors;
 mod netrc;
 mod settings;
 mod transport;
+mod trust;
 
 pub use cookies::{Cookie, CookieJar};
 pub use netrc::{Login, parse_netrc};

@@ -9,7 +9,8 @@ const FILE: &str = "summary";
 /// What a metalink says about the summary.
 #[derive(Debug, Default)]
 pub(crate) struct Metalink {
-    size: u64,
+    /// How long it is, in bytes.
+    pub size: u64,
     sha256: Option<String>,
     sha512: Option<String>,
     /// Where copies are, best first.

@@ -31,7 +31,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Largest list of mirrors, metalink or `config` of a mirror.
 const LIST_LIMIT: u64 = 4 << 20;
-/// Largest summary that a metalink leads to.
+/// Largest summary that a metalink leads to, whatever it says.
 const SUMMARY_LIMIT: u64 = 128 << 20;
 
 type Fetched<T> = Result<T, FetchError>;
@@ -163,7 +163,9 @@ impl HttpTransport {
         let metalink = Metalink::parse(&String::from_utf8_lossy(&text)).map_err(refused)?;
         let mut last = String::new();
         for target in &metalink.urls {
-            let got = self.get(target, SUMMARY_LIMIT).map_err(|e| e.problem.to_string());
+            // A little more may come, so that the error can say by how much.
+            let limit = metalink.size.clamp(LIST_LIMIT, SUMMARY_LIMIT);
+            let got = self.get(target, limit).map_err(|e| e.problem.to_string());
             match got.and_then(|bytes| metalink.verify(&bytes).map(|()| bytes)) {
                 Ok(bytes) => {
                     // The directory of the summary is the repository.

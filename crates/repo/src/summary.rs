@@ -20,6 +20,7 @@ const FORMAT: &str = "(a(s(taya{sv}))a{sv})";
 const REF_FORMAT: &str = "(s(taya{sv}))";
 const COLLECTION_FORMAT: &str = "{sa(s(taya{sv}))}";
 const COLLECTION_MAP_FORMAT: &str = "a{sa(s(taya{sv}))}";
+const LAST_MODIFIED: &str = "ostree.summary.last-modified";
 const COLLECTION_MAP: &str = "ostree.summary.collection-map";
 /// The local ref that holds the same metadata as a commit.
 const METADATA_REF: &str = "ostree-metadata";
@@ -51,6 +52,14 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// When it was made, in seconds since 1970, where it says so.
+    pub fn last_modified(&self) -> Option<u64> {
+        match self.metadata.get(LAST_MODIFIED) {
+            Some(Value::Uint64(time)) => Some(u64::from_be(*time)).filter(|time| *time > 0),
+            _ => None,
+        }
+    }
+
     /// Reads a summary.
     pub fn parse(bytes: &[u8]) -> Result<Summary> {
         let value = Summary::parse_value(bytes)?;

@@ -279,3 +279,51 @@ fn help_names_every_verb_and_option() {
         }
     }
 }
+
+/// Guards that a check says what an upgrade would bring, and changes nothing, not even a ref.
+#[test]
+fn a_check_only_looks() {
+    let site = Site::new();
+    site.deploy("");
+    let check = "admin upgrade --os=testos --check";
+    let before = site.snapshot();
+    assert_eq!(site.must(check).out, "No update available.\n");
+    assert_eq!(site.json(&format!("{check} --json"))["available"], false);
+    site.tree.write("usr/bin/tool", "2");
+    let second = site.commit("2");
+    assert_eq!(
+        site.must(check).out,
+        format!(
+            "Update available: origin:{REF}\n  Commit: {second}\n  Version: 2\n  \
+             Timestamp: 2001-09-09T01:46:42Z\n"
+        )
+    );
+    let view = site.json(&format!("{check} --json"));
+    assert_eq!((&view["available"], &view["version"]), (&true.into(), &"2".into()));
+    assert_eq!(view["checksum"], second);
+    assert_eq!(before, site.snapshot());
+    for more in ["--reboot", "--pull-only", "--deploy-only", "--stage"] {
+        let said = site.trefoil(&format!("{check} {more}"));
+        assert!(said.error_line().starts_with("error: Cannot simultaneously specify --check"));
+    }
+    // What an upgrade would refuse is refused.
+    site.must("admin upgrade --os=testos");
+    assert_eq!(site.must(check).out, "No update available.\n");
+    site.must(&format!(
+        "commit --repo=source -b {REF} --tree=dir=tree --timestamp=@900000000 \
+         --add-metadata-string=x=y"
+    ));
+    let said = site.trefoil(check);
+    assert!(said.err.contains("is chronologically older than current revision"), "{said:?}");
+    assert!(site.must(&format!("{check} --allow-downgrade")).out.starts_with("Update available"));
+    // A ref that came to its end leads on.
+    site.must(
+        "commit --repo=source -b os/next --tree=dir=tree --timestamp=@1100000000 \
+         --add-metadata-string=version=9",
+    );
+    site.must(&format!(
+        "commit --repo=source -b {REF} --tree=dir=tree --timestamp=@1050000000 \
+         --add-metadata-string=ostree.endoflife-rebase=os/next"
+    ));
+    assert!(site.must(check).out.contains("origin:os/next\n"));
+}

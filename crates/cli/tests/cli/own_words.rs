@@ -81,6 +81,24 @@ fn missing_verbs_fail_clearly() {
     }
 }
 
+/// Guards that options which would do nothing are told so: a commit that was to be signed is
+/// not made unsigned.
+#[test]
+fn options_without_effect_are_refused() {
+    let lab = Lab::with_history("archive");
+    for (words, expected) in [
+        ("commit --orphan --tree=dir=tree --sign-type=ed25519", "--sign-type=ed25519 needs a key"),
+        ("summary -u --sign-type=spki", "--sign-type=spki needs a key to sign with"),
+        ("commit --orphan --tree=dir=tree --tar-autocreate-parents", "--tar-autocreate-parents is"),
+        ("commit --orphan tree --tar-pathname-filter=a,b", "--tar-pathname-filter is for --tree="),
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let said = lab.trefoil(&words);
+        assert!(!said.ok, "{words:?}");
+        assert!(said.error_line().starts_with(&format!("error: {expected}")), "{said:?}");
+    }
+}
+
 /// Guards the YAML that scripts grep in.
 #[test]
 fn version_is_yaml_in_one_piece() {

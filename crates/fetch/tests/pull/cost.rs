@@ -1,3 +1,5 @@
+use trefoil_repo::pull::PullOptions;
+
 use crate::ground::{Ground, main_ref};
 
 /// The whole tree comes over, into every mode, and libostree finds nothing wrong with it.
@@ -68,4 +70,67 @@ fn nothing_new_costs_three_requests() {
     let stats = ground.pull("ours", &main_ref()).expect("pull");
     assert_eq!((stats.content_fetched, stats.dirtrees_scanned), (0, 0));
     assert_eq!(ground.server.take_counts().0, 3);
+}
+
+/// A branch that is new here is compared with one of a similar name that is here in full, and so
+/// is a ref of a collection that is mirrored: only what differs is looked into.
+#[test]
+fn any_whole_commit_is_a_base() {
+    let Some(ground) = Ground::new() else { return };
+    ground.tree(120);
+    ground.commit();
+    ground.write("d1/e1/a", b"another");
+    let tree = format!("--tree=dir={}", ground.path("tree").display());
+    let canonical = ["--owner-uid=0", "--owner-gid=0", "--no-xattrs"];
+    let commit = |branch: &str| {
+        let words = ["commit", "-b", branch, "-s", "subject", "--parent=none", &tree];
+        ground.ostree("srv/repo", &[&words[..], &canonical].concat());
+        ground.ostree("srv/repo", &["summary", "-u"]);
+    };
+    commit("main-next");
+    ground.init("ours", "bare-user");
+    ground.pull("ours", &main_ref()).expect("first pull");
+    let next = PullOptions { refs: vec!["main-next".into()], ..main_ref() };
+    let stats = ground.pull("ours", &next).expect("pull of another branch");
+    // The root, and the two directories above the change.
+    assert_eq!((stats.dirtrees_scanned, stats.content_fetched), (3, 1));
+    ground.fsck("ours");
+
+    ground.ostree("srv/repo", &["config", "set", "core.collection-id", "org.example.Os"]);
+    let bound = |text: &str| {
+        ground.write("d2/e2/a", text.as_bytes());
+        let words = ["commit", "-b", "bound", "-s", "subject", "--parent=none", &tree];
+        ground.ostree("srv/repo", &[&words[..], &canonical].concat());
+        ground.ostree("srv/repo", &["summary", "-u"]);
+    };
+    bound("one");
+    ground.init("mirror", "archive");
+    let mirror = PullOptions {
+        mirror: true,
+        refs: vec!["bound".into()],
+        verify_bindings: false,
+        ..main_ref()
+    };
+    ground.pull("mirror", &mirror).expect("first pull");
+    let mirrored = ground.ostree("mirror", &["refs", "--collections"]);
+    assert!(mirrored.contains("(org.example.Os, bound)"), "{mirrored}");
+    bound("two");
+    let stats = ground.pull("mirror", &mirror).expect("second pull");
+    assert_eq!((stats.dirtrees_scanned, stats.content_fetched), (3, 1));
+    ground.fsck("mirror");
+
+    // A delta from nothing is for those who have nothing of the ref.
+    let delta = || {
+        ground.ostree("srv/repo", &["static-delta", "generate", "--empty", "bound"]);
+        ground.ostree("srv/repo", &["summary", "-u"]);
+    };
+    delta();
+    ground.init("files", "bare-user");
+    let stats = ground.pull("files", &mirror).expect("first pull");
+    assert!(stats.delta_parts_fetched > 0, "{stats:?}");
+    bound("three");
+    delta();
+    let stats = ground.pull("files", &mirror).expect("second pull");
+    assert_eq!((stats.delta_parts_fetched, stats.content_fetched), (0, 1));
+    ground.fsck("files");
 }

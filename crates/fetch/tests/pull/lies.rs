@@ -126,6 +126,7 @@ fn wrong_lengths() {
         "too slow",
         when(".dirtree", || Reply::Trickle(Duration::from_millis(100))),
     );
+    refused(&ground, "endless-head", "head", when(".dirtree", || Reply::EndlessHead));
     refused(&ground, "silent", "connection closed", when(".dirtree", || Reply::Nothing));
 }
 
@@ -266,4 +267,16 @@ fn packed_bombs() {
         "does not fit",
         when(".filez", move || Reply::Content(long.clone())),
     );
+    // Blocks of nothing, for ever: content never comes.
+    let path = ground
+        .objects("srv/repo")
+        .into_iter()
+        .find(|p| p.extension().is_some_and(|e| e == "filez"));
+    let honest =
+        std::fs::read(ground.path("srv/repo").join(path.expect("a file"))).expect("object");
+    let header = 8 + u32::from_be_bytes(honest[..4].try_into().expect("four bytes")) as usize;
+    let head = honest[..header].to_vec();
+    let nothing = vec![0, 0, 0, 0xff, 0xff];
+    let lie = move || Reply::EndlessOf(head.clone(), nothing.clone());
+    refused(&ground, "blocks-of-nothing", "far longer than its header says", when(".filez", lie));
 }

@@ -31,8 +31,14 @@ pub enum Reply {
     Cut { claimed: usize, sent: Vec<u8> },
     /// The file, of which the connection carries half.
     Half,
+    /// The file, of which half comes and then nothing for a minute.
+    Stall,
     /// Bytes for as long as the client takes them, without saying how many.
     Endless,
+    /// The first bytes, then the second ones for as long as the client takes them.
+    EndlessOf(Vec<u8>, Vec<u8>),
+    /// Headers for as long as the client takes them.
+    EndlessHead,
     /// One byte every now and then.
     Trickle(Duration),
     /// The connection is closed without an answer.
@@ -142,6 +148,11 @@ fn answer(
     match reply {
         Reply::Honest => honest(out, root, log, request, false),
         Reply::Half => honest(out, root, log, request, true),
+        Reply::Stall => {
+            honest(out, root, log, request, true);
+            std::thread::sleep(Duration::from_secs(60));
+            None
+        }
         Reply::Content(bytes) => {
             send(out, "200 OK", &[], &bytes)?;
             log.bytes.fetch_add(bytes.len() as u64, Relaxed);
@@ -162,6 +173,22 @@ fn answer(
                 out.write_all(&zeros).ok()?;
                 log.bytes.fetch_add(zeros.len() as u64, Relaxed);
             }
+        }
+        Reply::EndlessOf(first, rest) => {
+            out.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").ok()?;
+            out.write_all(&first).ok()?;
+            let rest = rest.repeat(1000);
+            loop {
+                out.write_all(&rest).ok()?;
+                log.bytes.fetch_add(rest.len() as u64, Relaxed);
+            }
+        }
+        Reply::EndlessHead => {
+            out.write_all(b"HTTP/1.1 200 OK\r\n").ok()?;
+            for n in 0_u64.. {
+                out.write_all(format!("X-{n}: {}\r\n", "y".repeat(1000)).as_bytes()).ok()?;
+            }
+            None
         }
         Reply::Trickle(pause) => {
             out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").ok()?;

@@ -11,7 +11,6 @@ use crate::pull::transport::{Answer, FetchError, FileRequest, Site, Transport, f
 use crate::summary::{Summary, SummaryRef};
 use crate::{CollectionRef, Repo, RepoError, Result};
 
-const LAST_MODIFIED: &str = "ostree.summary.last-modified";
 const COLLECTION: &str = "ostree.summary.collection-id";
 const TIMESTAMP: &str = "ostree.commit.timestamp";
 
@@ -133,7 +132,7 @@ fn offer<'a>(
             commits.insert(key, listed.commit);
         }
     }
-    let last_modified = big_endian(summary.metadata.get(LAST_MODIFIED)).unwrap_or(0);
+    let last_modified = summary.last_modified().unwrap_or(0);
     Ok((!commits.is_empty()).then_some(Offer { candidate, last_modified, commits }))
 }
 

@@ -6,6 +6,7 @@ mod checks;
 mod directory;
 mod objects;
 mod paths;
+mod peek;
 mod remote;
 mod request;
 pub mod transport;
@@ -25,8 +26,10 @@ use crate::summary::{Summary, read_summary, read_summary_signatures};
 use crate::traverse::Depth;
 use crate::verify::{RemoteVerifier, VerifyError, VerifyReport};
 use crate::{CommitState, ImportMethod, Repo, RepoError, Transaction};
+use checks::Bases;
 pub use directory::DirTransport;
 use objects::TreeImport;
+pub use peek::{Peeked, peek_local, peek_remote};
 pub use remote::{
     PullProgress, PullSource, RemoteSummary, SummaryCache, prune_summary_cache, pull_remote,
 };
@@ -238,6 +241,21 @@ pub enum PullError {
     /// Something has to be signed and is not, or not by anyone trusted.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// A summary that has to be signed is older than one that was seen before. libostree takes
+    /// it, so that whoever stands between can have a machine stay at, or go back to, an old
+    /// version whose holes are known.
+    #[error(
+        "Summary of remote {remote} was made at {found}, but one made at {known} was seen before: \
+         it is out of date, or was rolled back"
+    )]
+    SummaryOlder {
+        /// The remote.
+        remote: String,
+        /// When the one was made that came, in seconds since 1970.
+        found: u64,
+        /// When the kept one was made.
+        known: u64,
+    },
     /// The settings of the remote ask for something that is not supported.
     #[error("{what}")]
     Remote {
@@ -254,7 +272,8 @@ type Outcome<T> = std::result::Result<T, PullError>;
 ///
 /// Everything is in one transaction: after an error the refs are as they were, and no commit
 /// that came over in part looks whole. Of a tree only the directories are read that differ
-/// from a complete commit which is there already (the ref's old commit, else the parent).
+/// from a complete commit which is there already (the ref's old commit, else the parent, else
+/// that of another ref).
 pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<PullStats> {
     let files = SummaryFiles::of(source, options)?;
     let summary = files.as_ref().map(|files| Summary::parse(&files.bytes)).transpose()?;
@@ -265,6 +284,7 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
         source,
         options,
         txn: &txn,
+        bases: Bases::new(dest, options),
         stats: PullStats::default(),
         done: BTreeMap::new(),
         fetched: Vec::new(),
@@ -327,6 +347,7 @@ struct Pull<'a> {
     source: &'a Repo,
     options: &'a PullOptions,
     txn: &'a Transaction<'a>,
+    bases: Bases<'a>,
     stats: PullStats,
     /// Commits that are dealt with, and how far into their history.
     done: BTreeMap<Checksum, Depth>,
@@ -440,7 +461,7 @@ impl Pull<'_> {
             return Ok(());
         }
         let names: Vec<RefName> = key.map(|key| key.name.clone()).into_iter().collect();
-        let base = checks::base(self.dest, self.options, commit, &names)?;
+        let base = self.bases.find(commit, &names)?;
         let import = TreeImport {
             txn: self.txn,
             source: self.source,

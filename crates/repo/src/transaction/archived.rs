@@ -36,10 +36,11 @@ impl Transaction<'_> {
         let (framed, ArchiveHeader { size, header }) = read_header(&name, object.bytes)?;
         check(&header)?;
         self.check_room(size)?;
+        let mut packed = Packed::of(size, object.bytes);
         if self.repo.mode() == RepoMode::Archive {
-            return self.store_packed(&name, &framed, &header, size, object.bytes);
+            return self.store_packed(&name, &framed, &header, size, &mut packed);
         }
-        let buffered = io::BufReader::with_capacity(BUFFER, object.bytes);
+        let buffered = io::BufReader::with_capacity(BUFFER, packed);
         let mut content = Exactly { inner: DeflateDecoder::new(buffered), left: size };
         self.write_file_as(&object.checksum, &header, &mut content)
     }
@@ -149,6 +150,32 @@ fn read_header(name: &ObjectName, bytes: &mut dyn Read) -> Result<(Vec<u8>, Arch
 
 fn broken(file: &File, source: io::Error) -> RepoError {
     FsError::new("read", file.path(), source).into()
+}
+
+/// Reads no more than content can take when it is packed: a stream may go on for ever without
+/// coming to a byte of content.
+struct Packed<'a> {
+    from: &'a mut dyn Read,
+    left: u64,
+}
+
+impl<'a> Packed<'a> {
+    /// Packers make little more of what cannot be packed than it was; what they flush takes
+    /// some bytes each time.
+    fn of(size: u64, from: &'a mut dyn Read) -> Self {
+        Packed { from, left: size.saturating_mul(2).saturating_add(64 << 10) }
+    }
+}
+
+impl Read for Packed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        match self.left.checked_sub(n as u64) {
+            Some(left) => self.left = left,
+            None => return Err(invalid("the packed content is far longer than its header says")),
+        }
+        Ok(n)
+    }
 }
 
 /// Reads as many bytes as an object says it has; more or fewer are an error.

@@ -57,7 +57,7 @@ pub struct ReportArgs {
     two_buffers: bool,
     /// Print plan, outcome and the cost of each phase as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Print a table of what each phase took
     #[arg(long)]
     timings: bool,

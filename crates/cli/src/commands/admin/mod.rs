@@ -1,5 +1,6 @@
 //! `admin`: the verbs of a sysroot, one file each.
 
+mod available;
 mod boot_complete;
 mod cleanup;
 mod config_diff;

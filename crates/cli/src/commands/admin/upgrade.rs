@@ -3,6 +3,7 @@
 use clap::Args;
 use trefoil_sysroot::{CleanupOptions, origin};
 
+use super::available;
 use super::engine::{Engine, EngineArgs, ReportArgs};
 use super::target::Target;
 use super::upgrader::{Upgrader, reboot};
@@ -18,6 +19,9 @@ pub struct UpgradeArgs {
     /// Reboot after a successful upgrade
     #[arg(short, long)]
     reboot: bool,
+    /// Only say whether there is an upgrade, and which; change nothing
+    #[arg(long)]
+    check: bool,
     /// Permit deployment of chronologically older trees
     #[arg(long)]
     allow_downgrade: bool,
@@ -44,6 +48,9 @@ pub struct UpgradeArgs {
 /// Runs `admin upgrade`.
 pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     check(&args)?;
+    if args.check {
+        return only_check(&args, target);
+    }
     let (mut sysroot, lock) = target.open_locked()?;
     let stage = args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
     if stage && sysroot.booted().is_none() {
@@ -76,9 +83,27 @@ pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     if args.reboot { reboot(&sysroot) } else { Ok(()) }
 }
 
+/// Needs no lock, and no right to write.
+fn only_check(args: &UpgradeArgs, target: &Target<'_>) -> Result<()> {
+    let sysroot = target.open()?;
+    let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
+    upgrader.check_configured()?;
+    origin::remove_transient_state(&mut upgrader.origin);
+    if let Some(commit) = &args.override_commit {
+        upgrader.origin.set_string("origin", "override-commit", commit)?;
+    }
+    available::report(target, &upgrader, args.allow_downgrade, args.report.json)
+}
+
 fn check(args: &UpgradeArgs) -> Result<()> {
     if args.kexec {
         return Err(CliError::not_yet("'admin upgrade --kexec'"));
+    }
+    let doing = args.pull_only || args.deploy_only || args.reboot || args.stage;
+    if args.check && doing {
+        let text = "Cannot simultaneously specify --check and --pull-only, --deploy-only, \
+                    --reboot or --stage";
+        return Err(CliError::failed(text));
     }
     if args.pull_only && args.deploy_only {
         let text = "Cannot simultaneously specify --pull-only and --deploy-only";

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use trefoil_format::checksum::Checksum;
 use trefoil_format::keyfile::KeyFile;
-use trefoil_format::name::{RefName, Refspec};
-use trefoil_repo::pull::{PullError, PullOptions, PullRef};
+use trefoil_format::name::{RefName, Refspec, RemoteName};
+use trefoil_repo::pull::{Peeked, PullError, PullOptions, PullRef};
 use trefoil_repo::remote::find_remote;
 use trefoil_sysroot::deploy::DeployOptions;
 use trefoil_sysroot::{Deployment, Sysroot, origin};
@@ -105,19 +105,62 @@ impl<'a> Upgrader<'a> {
         Ok(new)
     }
 
+    /// What [`Upgrader::pull`] would bring, and which ref would lead to it. Nothing changes.
+    pub fn peek(&self, allow_older: bool) -> Result<(Refspec, Peeked)> {
+        let place = Place::open(self.target.cx, Some(self.target.path()))?;
+        let mut refspec = self.refspec()?;
+        if let Some(wanted) = self.origin.string("origin", "override-commit") {
+            let found = self.peek_at(&place, &refspec, &wanted, allow_older)?;
+            return Ok((refspec, found));
+        }
+        let found = self.peek_at(&place, &refspec, refspec.name.as_str(), allow_older)?;
+        let Some(next) = found.commit.metadata.get_str("ostree.endoflife-rebase") else {
+            return Ok((refspec, found));
+        };
+        refspec.name = RefName::new(next)?;
+        let found = self.peek_at(&place, &refspec, next, allow_older)?;
+        Ok((refspec, found))
+    }
+
+    fn peek_at(
+        &self,
+        place: &Place,
+        refspec: &Refspec,
+        name: &str,
+        allow_older: bool,
+    ) -> Result<Peeked> {
+        let Some(remote_name) = &refspec.remote else {
+            let checksum = place.repo.resolve_rev(name)?;
+            if !allow_older {
+                self.check_time(place, checksum)?;
+            }
+            return Ok(Peeked { checksum, commit: place.repo.load_commit(&checksum)? });
+        };
+        let remote = find_remote(&place.repo, place.remotes_d.as_ref(), remote_name.as_str())?;
+        let options = self.options(remote_name, name, allow_older);
+        let (cx, remote, http) = (self.target.cx, &remote, &HttpArgs::default());
+        let found = RemotePull { cx, place, remote, url: None, http }.peek(&options)?;
+        let missing = || CliError::failed(format!("No such branch '{name}' in repository"));
+        found.into_iter().next().ok_or_else(missing)
+    }
+
     /// Pulls a ref or a commit from the remote of `refspec`; a local ref needs none.
     fn fetch(&self, place: &Place, refspec: &Refspec, name: &str, allow_older: bool) -> Result<()> {
         let Some(remote_name) = &refspec.remote else { return Ok(()) };
         let remote = find_remote(&place.repo, place.remotes_d.as_ref(), remote_name.as_str())?;
-        let options = PullOptions {
-            refs: vec![PullRef::from(name)],
-            remote: Some(remote_name.clone()),
-            timestamp_check_from: (!allow_older).then_some(self.merge.checksum),
-            ..PullOptions::default()
-        };
+        let options = self.options(remote_name, name, allow_older);
         let (cx, remote, http) = (self.target.cx, &remote, &HttpArgs::default());
         RemotePull { cx, place, remote, url: None, http }.run(&options)?;
         Ok(())
+    }
+
+    fn options(&self, remote: &RemoteName, name: &str, allow_older: bool) -> PullOptions {
+        PullOptions {
+            refs: vec![PullRef::from(name)],
+            remote: Some(remote.clone()),
+            timestamp_check_from: (!allow_older).then_some(self.merge.checksum),
+            ..PullOptions::default()
+        }
     }
 
     fn check_time(&self, place: &Place, new: Checksum) -> Result<()> {

@@ -22,8 +22,16 @@ pub struct TarArgs {
 }
 
 impl TarArgs {
-    /// Refuses a filter that makes no sense, before anything is touched.
-    pub fn check(&self) -> Result<()> {
+    /// Refuses a filter that makes no sense, before anything is touched; and options about
+    /// archives where there is no `archive`, which libostree would pass over.
+    pub fn check(&self, archive: bool) -> Result<()> {
+        let given = [
+            (self.tar_autocreate_parents, "--tar-autocreate-parents"),
+            (self.tar_pathname_filter.is_some(), "--tar-pathname-filter"),
+        ];
+        if let Some((_, option)) = given.iter().find(|(given, _)| *given && !archive) {
+            return Err(CliError::failed(format!("{option} is for --tree=tar=TARFILE")));
+        }
         self.filter().map(drop)
     }
 

@@ -66,8 +66,9 @@ impl TreeArgs {
         if self.selinux_policy.is_some() || self.selinux_policy_from_base {
             return Err(CliError::not_yet("SELinux labelling"));
         }
-        self.tar.check()?;
         self.tree.iter().try_for_each(|spec| parse(spec).map(drop))?;
+        let archive = |spec: &String| matches!(parse(spec), Ok(Source::Tar(_)));
+        self.tar.check(self.tree.iter().any(archive))?;
         self.told_dir(path).map(drop)
     }
 

@@ -88,6 +88,7 @@ impl Engine<'_> {
             is_tip,
         )?;
         self.verify(&checksum, fetched.as_ref().map(|f| f.0.as_slice()), detached.as_ref())?;
+        self.note_sizes(commit);
         if let Some((bytes, _)) = &fetched {
             // Before the first object can be seen, so that dying leaves it marked.
             txn.mark_partial(&checksum)?;
@@ -100,7 +101,7 @@ impl Engine<'_> {
         {
             txn.write_detached(&checksum, detached)?;
         }
-        let base = checks::base(txn.repo(), self.options, commit, &names)?;
+        let base = self.bases.find(commit, &names)?;
         let root = Root { tree: commit.root_tree, meta: commit.root_meta, base };
         if let Some(entry) = self.commits.get_mut(&checksum) {
             entry.stored = true;

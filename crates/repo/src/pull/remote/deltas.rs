@@ -104,7 +104,7 @@ impl Engine<'_> {
         }
         let names = self.commits.get(commit).map(|entry| entry.names.clone());
         for name in names.unwrap_or_default() {
-            if repo.resolve_refspec(&self.options.refspec(name), false)?.is_some() {
+            if self.bases.follows(&name)? {
                 return Ok(None);
             }
         }

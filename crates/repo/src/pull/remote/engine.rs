@@ -1,8 +1,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZero;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
@@ -10,12 +11,14 @@ use trefoil_format::gvariant::Metadata;
 use trefoil_format::name::RefName;
 use trefoil_format::object::MAX_METADATA_SIZE;
 
+use super::account::Account;
 use super::deltas::DeltaUse;
 use super::receive::{Job, Level, Place, Receive, Task, TreeAt, Work};
 use super::resolve::Wanted;
 use super::{PullProgress, PullSource};
 use crate::Transaction;
 use crate::delta::{DeltaIndex, Limits};
+use crate::pull::checks::Bases;
 use crate::pull::transport::{Answer, Body, FetchError, FileRequest, Site};
 use crate::pull::{Outcome, PullOptions, PullStats};
 use crate::traverse::{ChecksumSet, Depth};
@@ -24,6 +27,9 @@ use crate::traverse::{ChecksumSet, Depth};
 const WORKERS: usize = 8;
 /// Where so many bodies wait for the workers, no new request is made.
 const WAITING: usize = 64;
+
+/// How often, at least, those who follow are told how far it has come.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Parts of deltas on their way at once, as in libostree.
 const PARTS: usize = 2;
@@ -62,7 +68,8 @@ pub(super) struct Engine<'a> {
     pub(super) receive: Receive<'a>,
     pub(super) source: &'a PullSource<'a>,
     pub(super) options: &'a PullOptions,
-    progress: Arc<PullProgress>,
+    pub(super) bases: Bases<'a>,
+    pub(super) account: Account,
     pub(super) commits: HashMap<Checksum, CommitEntry>,
     pub(super) files: ChecksumSet,
     pub(super) metas: ChecksumSet,
@@ -96,7 +103,8 @@ impl<'a> Engine<'a> {
             receive: Receive { txn, source, options, large: Mutex::new(()) },
             source,
             options,
-            progress: source.progress.clone().unwrap_or_default(),
+            bases: Bases::new(txn.repo(), options),
+            account: Account::new(source),
             commits: HashMap::new(),
             files: ChecksumSet::default(),
             metas: ChecksumSet::default(),
@@ -171,8 +179,14 @@ impl<'a> Engine<'a> {
             if self.in_flight == 0 && self.working == 0 {
                 return Ok(());
             }
-            // We hold a sender, so there is always an event to come.
-            let Ok(event) = events.recv() else { return Ok(()) };
+            self.account.transferred(self.source.transport);
+            let event = match events.recv_timeout(LOOK) {
+                Ok(event) => event,
+                // One large file may be all that is on its way.
+                Err(RecvTimeoutError::Timeout) => continue,
+                // We hold a sender, so there is always an event to come.
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
             match event {
                 Event::Answered(job, answer) => {
                     self.in_flight -= 1;
@@ -266,16 +280,14 @@ impl<'a> Engine<'a> {
         match job {
             Job::File(_) => {
                 self.stats.content_fetched += 1;
-                PullProgress::add(&self.progress.content_fetched);
+                PullProgress::add(&self.account.progress.content_fetched);
             }
             Job::Part { .. } => self.stats.delta_parts_fetched += 1,
             _ => {
                 self.stats.metadata_fetched += 1;
-                PullProgress::add(&self.progress.metadata_fetched);
+                PullProgress::add(&self.account.progress.metadata_fetched);
             }
         }
-        let bytes = self.source.transport.transferred().bytes;
-        self.progress.bytes.store(bytes, Relaxed);
     }
 
     /// The remote does not have a file: signatures are optional, and histories may end in the
@@ -389,7 +401,8 @@ impl<'a> Engine<'a> {
                 self.tasks.push_back(Task::Import(job, cache));
             }
             (Place::Remote, Job::File(_)) => {
-                PullProgress::add(&self.progress.content_requested);
+                PullProgress::add(&self.account.progress.content_requested);
+                self.account.expect(&job, self.source.transport);
                 self.content_queue.push_back(job);
             }
             (Place::Remote, _) => self.want_metadata(job),
@@ -398,6 +411,7 @@ impl<'a> Engine<'a> {
 
     /// Parts are large: no more than two of them are on their way at once, before all else.
     pub(super) fn want_part(&mut self, job: Job) {
+        self.account.expect(&job, self.source.transport);
         self.part_queue.push_back(job);
     }
 
@@ -406,7 +420,8 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn want_metadata(&mut self, job: Job) {
-        PullProgress::add(&self.progress.metadata_requested);
+        PullProgress::add(&self.account.progress.metadata_requested);
+        self.account.expect(&job, self.source.transport);
         self.metadata_queue.push_back(job);
     }
 }

@@ -3,8 +3,10 @@
 //!
 //! One thread decides what to fetch next and has many requests under way; a few others verify
 //! and write what comes in. Of a tree only the directories are fetched that differ from a
-//! complete commit which is here already (the ref's old commit, else the parent).
+//! complete commit which is here already (the ref's old commit, else the parent, else that of
+//! another ref).
 
+mod account;
 mod commits;
 mod deltas;
 mod engine;
@@ -19,7 +21,7 @@ use super::transport::Transport;
 use super::{Outcome, PullOptions, PullStats};
 use crate::{CommitState, Repo};
 use engine::Engine;
-use resolve::Wanted;
+pub(super) use resolve::Wanted;
 pub(super) use summary::mirror_summary;
 pub use summary::{RemoteSummary, SummaryCache, prune_summary_cache};
 
@@ -64,8 +66,8 @@ pub struct PullProgress {
     pub content_requested: AtomicU64,
     /// Bytes received.
     pub bytes: AtomicU64,
-    /// Bytes that are still to come at least, as the commits tell (`ostree.sizes`); 0 where
-    /// they do not.
+    /// What [`PullProgress::bytes`] will be at least in the end, as commits (`ostree.sizes`) and
+    /// deltas tell; grows with what is asked for. 0 where they do not.
     pub bytes_expected: AtomicU64,
 }
 

@@ -18,7 +18,7 @@ use crate::{Repo, RepoError, RepoMode};
 const REF_LIMIT: u64 = 1 << 20;
 
 /// What to pull.
-pub(super) struct Wanted {
+pub(in crate::pull) struct Wanted {
     /// By the refs that will point to them.
     pub refs: BTreeMap<RefKey, Checksum>,
     /// Asked for by checksum.

@@ -4,6 +4,7 @@ use trefoil_fsat::{Dir, Timestamp};
 use super::PullSource;
 use crate::pull::transport::{Answer, FetchError, FileRequest, Site, Validators, fetch, read_body};
 use crate::pull::{Outcome, PullError};
+use crate::summary::Summary;
 use crate::verify::{RemoteVerifier, VerifyError, VerifyReport};
 use crate::{Repo, Result};
 
@@ -16,6 +17,7 @@ const ETAG: &str = "user.etag";
 pub struct SummaryCache<'a> {
     dir: &'a Dir,
     name: String,
+    only_read: bool,
 }
 
 /// The summary of a remote as it came, with its signatures where it has any.
@@ -48,7 +50,8 @@ impl RemoteSummary {
     /// asked for first, since equal ones mean an equal summary. `None` where the remote has none.
     ///
     /// Signatures are verified before anything is kept; a kept summary that does not verify is
-    /// fetched anew, once, unless `refuse_cached`.
+    /// fetched anew, once, unless `refuse_cached`. One that has to be signed and is older than
+    /// the kept one is refused.
     pub fn fetch(
         source: &PullSource<'_>,
         verifier: Option<&RemoteVerifier>,
@@ -74,8 +77,31 @@ impl RemoteSummary {
             }
             Err(e) => return Err(e.into()),
         };
+        if let Some(verifier) = verifier.filter(|v| v.wants_summary() && !summary.from_cache) {
+            summary.refuse_older(source, verifier)?;
+        }
         summary.keep(source)?;
         Ok(Some(summary))
+    }
+
+    /// Refuses a summary that was made before the one that is kept, where that is still believed:
+    /// an old one comes with a good signature too. Times of the same second are equal.
+    fn refuse_older(&self, source: &PullSource<'_>, verifier: &RemoteVerifier) -> Outcome<()> {
+        let (Some(kept), Some(signatures)) = (source.cached("")?, source.cached(".sig")?) else {
+            return Ok(());
+        };
+        if verifier.verify_summary(Some(&kept), Some(&signatures)).is_err() {
+            return Ok(());
+        }
+        let known = Summary::parse(&kept)?.last_modified();
+        let found = Summary::parse(&self.bytes)?.last_modified();
+        match (known, found) {
+            (Some(known), Some(found)) if found < known => {
+                let remote = verifier.remote().to_string();
+                Err(PullError::SummaryOlder { remote, found, known })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// In place of the kept summary, which `problem` was found with.
@@ -143,7 +169,7 @@ impl RemoteSummary {
         let (Some(cache), Some(signatures)) = (&source.cache, &self.signatures) else {
             return Ok(());
         };
-        if self.from_cache || source.summary.is_some() {
+        if self.from_cache || source.summary.is_some() || cache.only_read {
             return Ok(());
         }
         cache.dir.ensure_dirs(DIR, 0o775).map_err(crate::RepoError::from)?;
@@ -211,7 +237,12 @@ impl PullSource<'_> {
 impl<'a> SummaryCache<'a> {
     /// The cache of what the remote `name` says, below the directory `dir`.
     pub fn new(dir: &'a Dir, name: &str) -> Self {
-        SummaryCache { dir, name: name.to_string() }
+        SummaryCache { dir, name: name.to_string(), only_read: false }
+    }
+
+    /// The same, to be looked at only.
+    pub fn only_read(self) -> Self {
+        SummaryCache { only_read: true, ..self }
     }
 }
 

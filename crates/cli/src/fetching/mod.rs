@@ -1,19 +1,21 @@
 //! From the settings of a remote and the options of a verb to a pull, over HTTP or from a
 //! directory.
 
-use std::path::{Path, PathBuf};
+mod settings;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use trefoil_fetch::{CookieJar, FetchSettings, HttpTransport, Login, RemoteAddress, parse_netrc};
+use trefoil_fetch::{HttpTransport, RemoteAddress};
 use trefoil_format::checksum::Checksum;
 use trefoil_format::object::ObjectType;
 use trefoil_fsat::Dir;
 use trefoil_repo::finder::fetch_commit;
 use trefoil_repo::pull::transport::Transport;
 use trefoil_repo::pull::{
-    self, DirTransport, PullOptions, PullProgress, PullSource, PullStats, SummaryCache,
+    self, DirTransport, Peeked, PullOptions, PullProgress, PullSource, PullStats, SummaryCache,
 };
 use trefoil_repo::remote::{Remote, open_url};
 use trefoil_repo::verify::{RemoteVerifier, VerifyOverrides};
@@ -21,10 +23,9 @@ use trefoil_repo::{Repo, pull::RemoteSummary};
 
 use crate::commands::remote::Place;
 use crate::context::Context;
-use crate::error::{CliError, Result};
-use crate::{environment, keys, user_files, version};
-
-const COOKIES_LIMIT: u64 = 1 << 20;
+use crate::error::Result;
+use crate::{environment, keys};
+pub use settings::cookies;
 
 /// Options of verbs that fetch over HTTP.
 #[derive(Args, Clone, Debug, Default)]
@@ -128,6 +129,30 @@ impl RemotePull<'_> {
         Ok(stats)
     }
 
+    /// What a pull would bring, refs first; nothing is written.
+    pub fn peek(&self, options: &PullOptions) -> Result<Vec<Peeked>> {
+        self.remote.check_usable()?;
+        let options = self.verifying(options)?;
+        if let Some(url) = self.file_url()? {
+            let source = open_url(&self.cx.fs, &url)?;
+            return Ok(pull::peek_local(&self.place.repo, &source, &options)?);
+        }
+        let mut transport = self.transport()?;
+        // Where it cannot be had, nothing is compared with what was seen before.
+        let cache = self.cache_dir().ok().flatten();
+        let cache = cache.as_ref().map(|dir| SummaryCache::new(dir, &self.remote.name).only_read());
+        let source = PullSource {
+            summary: transport.take_summary(),
+            transport: &transport,
+            localcache: &[],
+            cache,
+            collection_id: self.remote.option("collection-id"),
+            http_trusted: false,
+            progress: None,
+        };
+        Ok(pull::peek_remote(&self.place.repo, &source, &options)?)
+    }
+
     /// The summary of the remote, `None` where it has none.
     pub fn summary(&self) -> Result<Option<RemoteSummary>> {
         if let Some(url) = self.file_url()? {
@@ -220,36 +245,6 @@ impl RemotePull<'_> {
         Ok(HttpTransport::open(settings, &main, content.as_ref())?)
     }
 
-    fn settings(&self, main: &RemoteAddress) -> Result<FetchSettings> {
-        let (remote, http) = (self.remote, self.http);
-        let usual = FetchSettings::default();
-        let number = |value: Option<i64>| value.and_then(|n| u64::try_from(n).ok());
-        let mut user_agent = format!("libostree/{}", version::FOLLOWED);
-        if let Some(more) = &http.append_user_agent {
-            user_agent.push_str(&format!(" {more}"));
-        }
-        let retries = match http.disable_retry_on_network_errors {
-            true => 0,
-            false => number(http.network_retries).map_or(usual.retries, |n| n as u32),
-        };
-        let time = number(http.low_speed_time_seconds).map(|s| Duration::from_secs(s.max(1)));
-        Ok(FetchSettings {
-            user_agent,
-            headers: http.http_header.iter().map(|h| header(h)).collect::<Result<_>>()?,
-            retries,
-            low_speed_limit: number(http.low_speed_limit_bytes).unwrap_or(usual.low_speed_limit),
-            low_speed_time: time.unwrap_or(usual.low_speed_time),
-            max_outstanding: number(http.max_outstanding_fetcher_requests).map(|n| n as usize),
-            http2: remote.flag("http2") != Some(false),
-            tls_permissive: remote.flag("tls-permissive") == Some(true),
-            tls_ca: remote.option("tls-ca-path").map(|path| read_key(&path)).transpose()?,
-            tls_client: tls_client(remote)?,
-            proxy: proxy(remote, main),
-            cookies: cookies(&self.place.repo, &remote.name)?,
-            logins: logins(),
-        })
-    }
-
     /// The directory that the files of summaries are kept below, unless the environment says
     /// that none is wanted.
     fn cache_dir(&self) -> Result<Option<Dir>> {
@@ -265,73 +260,4 @@ impl RemotePull<'_> {
         repo.ensure_dirs("tmp/cache", 0o775)?;
         Ok(Some(repo.open_dir("tmp/cache")?))
     }
-}
-
-fn header(text: &str) -> Result<(String, String)> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| CliError::failed(format!("Missing '=' in --http-header: '{text}'")))?;
-    Ok((name.to_string(), value.to_string()))
-}
-
-fn read_key(path: &str) -> Result<Vec<u8>> {
-    user_files::read_bytes(Path::new(path))
-}
-
-/// Certificate and key, one behind the other.
-fn tls_client(remote: &Remote) -> Result<Option<Vec<u8>>> {
-    let paths = (remote.option("tls-client-cert-path"), remote.option("tls-client-key-path"));
-    match paths {
-        (None, None) => Ok(None),
-        (Some(cert), Some(key)) => {
-            let mut pem = read_key(&cert)?;
-            pem.push(b'\n');
-            pem.extend(read_key(&key)?);
-            Ok(Some(pem))
-        }
-        _ => Err(CliError::failed(format!(
-            "Remote \"{}\" must specify both \"tls-client-cert-path\" and \"tls-client-key-path\"",
-            remote.name
-        ))),
-    }
-}
-
-/// The proxy of the remote, else that of the environment, as curl looks for it.
-fn proxy(remote: &Remote, main: &RemoteAddress) -> Option<String> {
-    if let Some(proxy) = remote.option("proxy") {
-        return Some(proxy).filter(|proxy| !proxy.is_empty());
-    }
-    let (RemoteAddress::Url(url) | RemoteAddress::MirrorList(url) | RemoteAddress::Metalink(url)) =
-        main;
-    let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
-    let none = environment::text("no_proxy").or_else(|| environment::text("NO_PROXY"));
-    let direct = none.unwrap_or_default().split(',').map(str::trim).any(|name| {
-        let name = name.trim_start_matches('.');
-        name == "*"
-            || (!name.is_empty()
-                && host.strip_suffix(name).is_some_and(|r| r.is_empty() || r.ends_with('.')))
-    });
-    if direct {
-        return None;
-    }
-    let names: &[&str] = match url.starts_with("https://") {
-        true => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
-        // The name in capitals could be set by a request to a CGI program.
-        false => &["http_proxy", "all_proxy", "ALL_PROXY"],
-    };
-    names.iter().find_map(|name| environment::text(name)).filter(|proxy| !proxy.is_empty())
-}
-
-/// The cookies that are kept for a remote.
-pub fn cookies(repo: &Repo, remote: &str) -> Result<CookieJar> {
-    let bytes = repo.dir().read_opt(format!("{remote}.cookies.txt"), COOKIES_LIMIT)?;
-    Ok(CookieJar::parse(&String::from_utf8_lossy(&bytes.unwrap_or_default())))
-}
-
-/// What the user's `.netrc` holds; nothing where it cannot be read.
-fn logins() -> Vec<Login> {
-    let path = environment::path("NETRC")
-        .or_else(|| environment::path("HOME").map(|home| home.join(".netrc")));
-    let text = path.and_then(|path| user_files::read(&path).ok());
-    text.map(|text| parse_netrc(&text)).unwrap_or_default()
 }
