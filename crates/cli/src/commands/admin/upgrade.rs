@@ -1,9 +1,10 @@
 //! `admin upgrade`: pulls what the origin follows, and deploys it.
 
 use clap::Args;
-use trefoil_sysroot::{CleanupOptions, origin};
+use trefoil_sysroot::{CleanupOptions, Sysroot, origin};
 
 use super::engine::{Engine, EngineArgs, ReportArgs};
+use super::follow::{self, FollowArgs};
 use super::target::Target;
 use super::upgrader::{Upgrader, reboot};
 use crate::environment;
@@ -14,13 +15,13 @@ use crate::error::{CliError, Result};
 pub struct UpgradeArgs {
     /// Use a different operating system root than the current one
     #[arg(long, value_name = "OSNAME")]
-    os: Option<String>,
+    pub os: Option<String>,
     /// Reboot after a successful upgrade
     #[arg(short, long)]
     reboot: bool,
     /// Permit deployment of chronologically older trees
     #[arg(long)]
-    allow_downgrade: bool,
+    pub allow_downgrade: bool,
     /// Deploy CHECKSUM instead of the latest tree
     #[arg(long, value_name = "CHECKSUM")]
     override_commit: Option<String>,
@@ -36,21 +37,21 @@ pub struct UpgradeArgs {
     #[arg(short, long, hide = true)]
     kexec: bool,
     #[command(flatten)]
-    engine: EngineArgs,
+    pub follow: FollowArgs,
     #[command(flatten)]
-    report: ReportArgs,
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub report: ReportArgs,
 }
 
 /// Runs `admin upgrade`.
 pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     check(&args)?;
-    let (mut sysroot, lock) = target.open_locked()?;
-    let stage = args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
-    if stage && sysroot.booted().is_none() {
-        // Before anything is pulled for it.
-        let text = "Cannot stage deployment: Not currently booted into an OSTree system";
-        return Err(CliError::failed(text));
+    if args.follow.is_wanted() {
+        return follow::run(&args, target);
     }
+    let (mut sysroot, lock) = target.open_locked()?;
+    let stage = args.stages(&sysroot)?;
     let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
     upgrader.check_configured()?;
     origin::remove_transient_state(&mut upgrader.origin);
@@ -76,6 +77,21 @@ pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     if args.reboot { reboot(&sysroot) } else { Ok(()) }
 }
 
+impl UpgradeArgs {
+    /// Whether the deploy is finished at shutdown only.
+    ///
+    /// # Errors
+    /// That is wanted and cannot be, which is to be known before anything is pulled for it.
+    pub fn stages(&self, sysroot: &Sysroot) -> Result<bool> {
+        let stage = self.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
+        if stage && sysroot.booted().is_none() {
+            let text = "Cannot stage deployment: Not currently booted into an OSTree system";
+            return Err(CliError::failed(text));
+        }
+        Ok(stage)
+    }
+}
+
 fn check(args: &UpgradeArgs) -> Result<()> {
     if args.kexec {
         return Err(CliError::not_yet("'admin upgrade --kexec'"));
@@ -83,6 +99,17 @@ fn check(args: &UpgradeArgs) -> Result<()> {
     if args.pull_only && args.deploy_only {
         let text = "Cannot simultaneously specify --pull-only and --deploy-only";
         return Err(CliError::failed(text));
+    }
+    if args.follow.is_wanted() {
+        let other = [args.reboot, args.pull_only, args.deploy_only, args.override_commit.is_some()];
+        if other.contains(&true) {
+            return Err(CliError::Advised(
+                "--follow pulls and deploys whatever the ref is at: it does not go with --reboot, \
+                 --pull-only, --deploy-only or --override-commit"
+                    .to_string(),
+                "'--apply=reboot' reboots after each deploy",
+            ));
+        }
     }
     if args.pull_only && args.reboot {
         let text = "Cannot simultaneously specify --pull-only and --reboot or --kexec";
