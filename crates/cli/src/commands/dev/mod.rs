@@ -1,6 +1,8 @@
 //! `dev`: from an edited file to a machine that runs it. Watches a tree, commits it, serves it,
 //! and tells how long each step of a round took, here and on the machines that follow.
 
+mod agent;
+mod image;
 mod rounds;
 mod ssh;
 
@@ -19,8 +21,9 @@ use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
 use crate::ui::Ui;
 use crate::watching::{Round, SetupArgs, Signals, Step, Watching};
+use agent::Agent;
 use rounds::{Committed, Rounds, Told};
-use ssh::{Agent, Plan};
+use ssh::Plan;
 
 /// Events that may wait to be told; more reports than that are dropped.
 const WAITING: usize = 1024;
@@ -49,6 +52,9 @@ pub struct DevArgs {
     /// What the machines of --ssh do after each deploy
     #[arg(long, value_name = "reboot|soft-reboot|none", value_enum, default_value = "none")]
     apply: ApplyWord,
+    /// Update the disk image IMAGE in place after each commit, which no machine may run
+    #[arg(long, value_name = "IMAGE")]
+    image: Vec<PathBuf>,
     /// Print a line of JSON for each round
     #[arg(long)]
     json: bool,
@@ -101,8 +107,12 @@ pub fn run(args: DevArgs, cx: &Context) -> Result<()> {
     let hear = teller.clone();
     let server = server.hear(move |report| hear.try_tell(Event::Report(report, Instant::now())));
     let plan = Plan { command: args.ssh_command, address, apply: args.apply.into() };
-    let agents = args.ssh.iter().map(|host| Agent::start(host, plan.clone(), teller.clone()));
-    let agents: Vec<Agent> = agents.collect::<Result<_>>()?;
+    let agents = args.ssh.iter().map(|host| ssh::start(host, plan.clone(), teller.clone()));
+    let mut agents: Vec<Agent> = agents.collect::<Result<_>>()?;
+    let repo_path = cx.repo_path()?;
+    agents.extend(
+        args.image.iter().map(|image| image::start(image, &repo_path, &branch, teller.clone())),
+    );
     if let Some(path) = &args.port_file {
         write_port(cx, path, address.port()).context("writing the port file")?;
     }

@@ -3,15 +3,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use trefoil_serve::{Apply, Report, State};
 
+use super::agent::{Agent, Shared};
 use super::{Event, Teller};
 use crate::error::{CliError, Result};
 
@@ -51,60 +49,26 @@ impl Plan {
     }
 }
 
-/// One machine.
-#[derive(Debug)]
-pub struct Agent {
-    commits: Sender<String>,
-    shared: Arc<Shared>,
-    thread: JoinHandle<()>,
+/// Begins to upgrade `host` whenever it is told to. At the end what is under way here is ended;
+/// the machine finishes what it began.
+pub fn start(host: &str, plan: Plan, teller: Teller) -> Result<Agent> {
+    if host.is_empty() || host.starts_with('-') {
+        return Err(CliError::failed(format!("'{host}' is no name of a host")));
+    }
+    let host = host.to_string();
+    Ok(Agent::spawn(move |commits, shared| {
+        Worker { host, plan, teller, shared }.run(commits);
+    }))
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    child: Mutex<Option<Child>>,
-    stopped: AtomicBool,
-}
-
-impl Agent {
-    /// Begins to upgrade `host` whenever it is told to.
-    pub fn start(host: &str, plan: Plan, teller: Teller) -> Result<Agent> {
-        if host.is_empty() || host.starts_with('-') {
-            return Err(CliError::failed(format!("'{host}' is no name of a host")));
-        }
-        let (commits, receiver) = mpsc::channel();
-        let shared = Arc::new(Shared::default());
-        let worker = Worker { host: host.to_string(), plan, teller, shared: Arc::clone(&shared) };
-        let thread = std::thread::spawn(move || worker.run(&receiver));
-        Ok(Agent { commits, shared, thread })
-    }
-
-    /// Has the machine upgraded to `commit`, or to what came after it by then.
-    pub fn upgrade(&self, commit: &str) {
-        // Without a receiver it was stopped.
-        let _ = self.commits.send(commit.to_string());
-    }
-
-    /// Ends what is under way here and waits for it. The machine finishes what it began.
-    pub fn stop(self) {
-        self.shared.stopped.store(true, Relaxed);
-        drop(self.commits);
-        if let Some(child) = &mut *self.shared.child.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            // One that has ended needs no killing.
-            let _ = child.kill();
-        }
-        let _ = self.thread.join();
-    }
-}
-
-struct Worker {
+struct Worker<'a> {
     host: String,
     plan: Plan,
     teller: Teller,
-    shared: Arc<Shared>,
+    shared: &'a Shared,
 }
 
-impl Worker {
+impl Worker<'_> {
     fn run(&self, commits: &Receiver<String>) {
         let mut next = commits.recv().ok();
         while let Some(first) = next {
@@ -158,13 +122,7 @@ impl Worker {
             .stderr(errors)
             .spawn()?;
         let out = child.stdout.take().expect("it is piped");
-        let slot = || self.shared.child.lock().unwrap_or_else(PoisonError::into_inner);
-        *slot() = Some(child);
-        if self.shared.stopped.load(Relaxed)
-            && let Some(child) = &mut *slot()
-        {
-            let _ = child.kill();
-        }
+        self.shared.hold(child);
         let mut reports = Vec::new();
         let mut lines = BufReader::new(out);
         let mut line = Vec::new();
@@ -175,9 +133,9 @@ impl Worker {
             }
             line.clear();
         }
-        let child = slot().take();
+        let child = self.shared.release();
         match child.map(|mut child| child.wait()).transpose()? {
-            Some(status) if !status.success() && !self.shared.stopped.load(Relaxed) => {
+            Some(status) if !status.success() && !self.shared.is_stopped() => {
                 Err(CliError::failed(format!("the upgrade ended with {status}")))
             }
             _ => Ok(reports),
