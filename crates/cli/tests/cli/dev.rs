@@ -56,15 +56,19 @@ impl Running {
         })
     }
 
-    /// The next of its words that has `part` in it.
-    fn word(&mut self, part: &str) -> String {
+    /// Waits for words that have `part` in them.
+    fn word(&mut self, part: &str) {
+        self.any_word(&[part]);
+    }
+
+    fn any_word(&mut self, parts: &[&str]) {
         let mut said = String::new();
         loop {
             let start = said.len();
             let n = self.err.read_line(&mut said).expect("it can be read");
-            assert!(n > 0, "it ended without '{part}': {said}");
-            if said[start..].contains(part) {
-                return said[start..].trim().to_string();
+            assert!(n > 0, "it ended without {parts:?}: {said}");
+            if parts.iter().any(|part| said[start..].contains(part)) {
+                return;
             }
         }
     }
@@ -87,11 +91,12 @@ fn dev(site: &Site, port: u16, more: &[&str]) -> (Running, u16) {
     let _ = fs::remove_file(site.path("port"));
     let words = format!(
         "dev tree --ref={REF} --repo=source --listen=127.0.0.1:{port} --port-file=port --json \
-         --settle=50"
+         --settle=150"
     );
     let words: Vec<&str> = words.split(' ').chain(more.iter().copied()).collect();
     let mut running = Running::start(site, &words);
-    running.word("machines follow with");
+    // The tree was looked at: an edit from here on is a round of its own.
+    running.any_word(&["up to date at", " changed, "]);
     let port = fs::read_to_string(site.path("port")).expect("it was written by then");
     (running, port.trim().parse().expect("a number"))
 }

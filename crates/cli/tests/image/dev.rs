@@ -14,7 +14,7 @@ fn an_image_follows_the_tree() {
     }
     let lab = Lab::new(0);
     lab.create(&[]);
-    let words = ["dev", "tree", "--ref=os", "--listen=127.0.0.1:0", "--settle=50", "--json"];
+    let words = ["dev", "tree", "--ref=os", "--listen=127.0.0.1:0", "--settle=150", "--json"];
     let metadata = "--add-metadata-string=version=edited";
     let mut dev = lab
         .command(&[&words[..], &["--image=disk.img", metadata]].concat())
