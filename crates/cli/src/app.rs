@@ -86,7 +86,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
 
 /// The help of `ostree` lists what `ostree` has.
 fn without_own_verbs(command: clap::Command) -> clap::Command {
-    let own = ["bench", "demo", "image", "serve", "watch"];
+    let own = ["bench", "demo", "dev", "image", "serve", "watch"];
     own.into_iter().fold(command, |c, verb| c.mut_subcommand(verb, |v| v.hide(true)))
 }
 

@@ -31,3 +31,24 @@ pub fn boot_id() -> Option<String> {
 pub fn has_flag(name: &str, flag: &str) -> bool {
     text(name).is_some_and(|flags| flags.split([',', ' ', ':']).any(|f| f == flag))
 }
+
+/// What the machine is called.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_string() } else { name.to_string() }
+}
+
+/// Milliseconds since the kernel started.
+pub fn uptime_ms() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = text.split(' ').next()?.parse().ok()?;
+    Some((seconds * 1000.0) as u64)
+}
+
+/// The value of the kernel argument `name`, the last where there are several.
+pub fn kernel_argument(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cmdline").ok()?;
+    let values = text.split_ascii_whitespace().filter_map(|word| word.strip_prefix(name));
+    values.filter_map(|rest| rest.strip_prefix('=')).next_back().map(str::to_string)
+}

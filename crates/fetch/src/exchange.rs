@@ -198,7 +198,7 @@ fn target(from: &Url, response: &Response) -> Outcome<Url> {
     }
 }
 
-fn extra_headers(wanted: &[(String, String)]) -> Outcome<HeaderMap> {
+pub(crate) fn extra_headers(wanted: &[(String, String)]) -> Outcome<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in wanted {
         let bad = |_| FetchProblem::Refused(format!("'{name}: {value}' is no HTTP header"));
@@ -259,7 +259,7 @@ fn broken(error: &reqwest::Error) -> FetchProblem {
     FetchProblem::Incomplete(chain(error))
 }
 
-fn network(error: &reqwest::Error) -> FetchProblem {
+pub(crate) fn network(error: &reqwest::Error) -> FetchProblem {
     let text = chain(error);
     // What will not be better the next time: their certificate, or that they do not like ours.
     let refused = ["certificate", "Certificate", "UnknownCA", "proxy authorization required"];

@@ -2,7 +2,7 @@
 //!
 //! [`Server::bind`] takes a repository and an address, [`Server::run`] answers until it is told
 //! to stop. HTTP/1.1 with kept connections and HTTP/2 without TLS (prior knowledge, "h2c") are
-//! spoken on the same port; `GET` and `HEAD` only.
+//! spoken on the same port; `GET` and `HEAD` only, but for reports.
 //!
 //! # What is served
 //!
@@ -15,6 +15,7 @@
 //! | `summary`, `summary.sig`, `summary.idx`, `summary.idx.sig`, `summaries/NAME` | the file; only of an archive repository | ask again |
 //! | `deltas/...`, `delta-indexes/...`, `extensions/...` | the file | ask again |
 //! | `trefoil/follow` | see below; only with [`Options::follow`] | never |
+//! | `trefoil/report` | see below; only with [`Options::follow`] and after [`Server::hear`] | never |
 //!
 //! Everything else is 404: other paths, directories, symbolic links, names with a leading dot.
 //! Files are opened beneath held directories and no link is followed, so no path leaves them.
@@ -40,6 +41,19 @@
 //! are looked at every 40 milliseconds while anybody waits, each ref once however many wait
 //! for it, and not at all while nobody does.
 //!
+//! # The protocol for reporting
+//!
+//! `POST /trefoil/report` with a [`Report`] in JSON, of 16 KiB at most and of the type
+//! `application/json`, tells what came of a commit on the machine that follows:
+//!
+//! `{"ref": NAME, "commit": CHECKSUM, "machine": NAME, "state": "deployed" | "booted" | "failed",
+//! "apply": "reboot" | "soft-reboot" | "none", "pulled_ms": N, "deployed_ms": N, "booted_ms": N,
+//! "error": TEXT}`, the last four as far as there is something to tell.
+//!
+//! The answer is `204`; `400` for what is no report, `413` for one that is too long, `415` for
+//! another type. It may be sent again where no answer came. Whoever reaches the server can send
+//! one: it is a word to whoever looks on, and nothing is done because of it.
+//!
 //! # Bounds
 //!
 //! Connections, requests being answered, objects being packed and waiting followers are each
@@ -59,11 +73,13 @@ mod error;
 mod follow;
 mod open;
 mod pack;
+mod report;
 mod resource;
 mod respond;
 mod server;
 
 pub use access::Access;
 pub use error::{Result, ServeError};
+pub use report::{Apply, Report, State};
 pub use resource::{RefBase, Resource};
 pub use server::{Limits, Options, Server, Stopper};

@@ -71,7 +71,7 @@ pub(crate) fn open(repo: &Repo, resource: &Resource, level: u32) -> Found {
             let (file, stat) = regular(repo.dir(), path)?;
             Ok(changing(file, &stat))
         }
-        Resource::Follow => Err(Unavailable::Missing),
+        Resource::Follow | Resource::Report => Err(Unavailable::Missing),
     }
 }
 

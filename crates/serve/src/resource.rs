@@ -50,6 +50,8 @@ pub enum Resource {
     File(String),
     /// The question whether a ref moved.
     Follow,
+    /// Word from a machine that follows.
+    Report,
 }
 
 impl Resource {
@@ -69,6 +71,7 @@ impl Resource {
         match words.as_slice() {
             ["config"] => Some(Resource::Config),
             ["trefoil", "follow"] => Some(Resource::Follow),
+            ["trefoil", "report"] => Some(Resource::Report),
             ["summary" | "summary.sig" | "summary.idx" | "summary.idx.sig"] | ["summaries", _] => {
                 Some(Resource::Summary(words.join("/")))
             }

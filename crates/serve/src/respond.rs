@@ -19,6 +19,7 @@ use crate::conditional::{Verdict, judge};
 use crate::connection::{Activity, Busy};
 use crate::follow::Followers;
 use crate::open::{Opened, Origin, Unavailable, may_pack, open};
+use crate::report::Hearer;
 use crate::resource::Resource;
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub pack_level: u32,
     /// `None` where following is not offered.
     pub followers: Option<Followers>,
+    /// `None` where reports are not wanted.
+    pub hearer: Option<Hearer>,
 }
 
 /// An answer before it is sent.
@@ -63,6 +66,12 @@ impl Reply {
         set(&mut headers, header::CONTENT_LENGTH, &ready.len().to_string());
         Reply { status, headers, ready, rest: None, problem: None }
     }
+
+    /// All went well, and there is nothing to say.
+    pub fn nothing() -> Reply {
+        let (status, headers) = (StatusCode::NO_CONTENT, HeaderMap::new());
+        Reply { status, headers, ready: Bytes::new(), rest: None, problem: None }
+    }
 }
 
 pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
@@ -70,14 +79,14 @@ pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     headers.insert(name, value);
 }
 
-/// Answers one request. What was sent along as a body is not read.
+/// Answers one request. What was sent along as a body is not read, but for a report.
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     activity: Arc<Activity>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let Parts { method, uri, version, headers, .. } = parts;
     let resource = Resource::parse(uri.path());
     let busy = match resource {
@@ -87,6 +96,10 @@ pub(crate) async fn answer(
     let mut ticket = Ticket::new(shared.log.clone(), peer, &method, &uri, version, busy);
     let is_head = method == Method::HEAD;
     let reply = match (resource, &shared.followers) {
+        (Some(Resource::Report), _) => match &shared.hearer {
+            Some(hearer) => report(&shared, hearer, &method, &headers, body).await,
+            None => Reply::words(StatusCode::NOT_FOUND),
+        },
         _ if !is_head && method != Method::GET => Reply::words(StatusCode::METHOD_NOT_ALLOWED),
         (None, _) | (Some(Resource::Follow), None) => Reply::words(StatusCode::NOT_FOUND),
         (Some(Resource::Follow), Some(followers)) => {
@@ -110,6 +123,20 @@ fn finish(reply: Reply, is_head: bool, mut ticket: Ticket) -> Response<Answer> {
     *response.headers_mut() = headers;
     set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     response
+}
+
+/// Takes a report; while it comes in it counts as a request like any other.
+async fn report(
+    shared: &Arc<Shared>,
+    hearer: &Hearer,
+    method: &Method,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Reply {
+    match turn(&shared.requests, shared.patience).await {
+        Some(_permit) => hearer.answer(method, headers, body).await,
+        None => Reply::words(StatusCode::SERVICE_UNAVAILABLE),
+    }
 }
 
 async fn serve(

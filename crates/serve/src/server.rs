@@ -16,6 +16,7 @@ use trefoil_repo::Repo;
 use crate::access::{Access, Log};
 use crate::connection::{Activity, Counted};
 use crate::follow::Followers;
+use crate::report::{Hearer, Report};
 use crate::respond::{Shared, answer};
 use crate::{Result, ServeError};
 
@@ -69,7 +70,7 @@ impl Default for Limits {
 /// How a server behaves.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Offer `trefoil/follow`.
+    /// Offer `trefoil/follow`, and `trefoil/report` after [`Server::hear`].
     pub follow: bool,
     /// End on SIGINT and SIGTERM; a second one ends at once.
     pub stop_on_signals: bool,
@@ -84,6 +85,7 @@ pub struct Server {
     listener: StdListener,
     address: SocketAddr,
     options: Options,
+    hearer: Option<Hearer>,
     stop: Arc<watch::Sender<bool>>,
 }
 
@@ -107,7 +109,14 @@ impl Server {
         listener.set_nonblocking(true).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let stop = Arc::new(watch::Sender::new(false));
-        Ok(Server { repo: Arc::new(repo), listener, address: bound, options, stop })
+        Ok(Server { repo: Arc::new(repo), listener, address: bound, options, hearer: None, stop })
+    }
+
+    /// Offers `trefoil/report`, where following is offered. `hear` is told of every report, from
+    /// any thread, and must not block.
+    pub fn hear(mut self, hear: impl Fn(Report) + Send + Sync + 'static) -> Server {
+        self.hearer = Some(Hearer::new(hear));
+        self
     }
 
     /// The address and port it listens on.
@@ -149,6 +158,7 @@ impl Server {
             patience: limits.patience,
             pack_level: pack_level(&self.repo),
             followers: follow.then(followers),
+            hearer: self.hearer.clone().filter(|_| follow),
             repo: self.repo.clone(),
         });
         let connections =

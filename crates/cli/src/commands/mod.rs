@@ -9,6 +9,7 @@ pub mod commit;
 pub mod config;
 pub mod create_usb;
 pub mod demo;
+pub mod dev;
 pub mod diff;
 pub mod export;
 pub mod find_remotes;
@@ -99,6 +100,8 @@ pub enum Verb {
 
     /// Commit a directory whenever it changes
     Watch(watch::WatchArgs),
+    /// Watch a tree, and bring each change to the machines that follow
+    Dev(dev::DevArgs),
     /// Measure deploys beside those of ostree
     Bench(bench::BenchArgs),
     /// Commit, deploy and redeploy this machine's /usr in a throw-away sysroot
@@ -125,6 +128,7 @@ impl Verb {
             Verb::Commit(args) => commit::run(args, cx),
             Verb::Config(args) => config::run(args, cx),
             Verb::Demo(args) => demo::run(args, cx),
+            Verb::Dev(args) => dev::run(args, cx),
             Verb::CreateUsb(args) => create_usb::run(args, cx),
             Verb::Diff(args) => diff::run(args, cx),
             Verb::Export(args) => export::run(args, cx),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 use trefoil_repo::RepoMode;
-use trefoil_serve::{Access, Options, Server};
+use trefoil_serve::{Access, Options, Report, Server, State};
 
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
@@ -34,7 +34,7 @@ pub struct ServeArgs {
     /// Write the port to FILE once the server listens
     #[arg(long, value_name = "FILE")]
     port_file: Option<PathBuf>,
-    /// Let clients wait for a ref to move (GET trefoil/follow)
+    /// Let clients wait for a ref to move (GET trefoil/follow) and report what came of it
     #[arg(long)]
     follow: bool,
     /// Print the address and every request as JSON lines
@@ -68,8 +68,15 @@ pub fn run(args: ServeArgs, cx: &Context) -> Result<()> {
     }
     cx.ui.flush()?;
     let lines = Lines::start();
-    let (json, verbose) = (args.json, cx.global.verbose);
+    let verbose = cx.global.verbose;
     let put = lines.putter();
+    let (json, hear) = (args.json, lines.putter());
+    let server = server.hear(move |report| {
+        if json && let Ok(text) = serde_json::to_string(&Reported { report: &report }) {
+            hear.line(Stream::Out, text);
+        }
+        hear.line(Stream::Err, report_words(&report));
+    });
     let served = server.run(move |access| {
         if json && let Ok(text) = serde_json::to_string(&Request::of(access)) {
             put.line(Stream::Out, text);
@@ -85,7 +92,8 @@ pub fn run(args: ServeArgs, cx: &Context) -> Result<()> {
     Ok(served?)
 }
 
-fn write_port(cx: &Context, path: &std::path::Path, port: u16) -> Result<()> {
+/// Writes the port that a server listens on to the file `path`.
+pub fn write_port(cx: &Context, path: &std::path::Path, port: u16) -> Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     let dir = cx.fs.open_dir(parent.unwrap_or_else(|| ".".as_ref()))?;
     let name = path.file_name().and_then(|name| name.to_str());
@@ -96,6 +104,23 @@ fn write_port(cx: &Context, path: &std::path::Path, port: u16) -> Result<()> {
 #[derive(Serialize)]
 struct Listening<'a> {
     listening: &'a str,
+}
+
+/// Word from a machine that follows, for `--json`.
+#[derive(Serialize)]
+struct Reported<'a> {
+    report: &'a Report,
+}
+
+fn report_words(report: &Report) -> String {
+    let Report { machine, commit, state, error, .. } = report;
+    let state = match state {
+        State::Deployed => "deployed",
+        State::Booted => "runs",
+        State::Failed => "could not deploy",
+    };
+    let error = error.as_ref().map(|e| format!(": {}", e.escape_debug())).unwrap_or_default();
+    format!("{machine} {state} {commit}{error}")
 }
 
 /// One request, for `--json`.

@@ -5,17 +5,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
-use trefoil_format::name::Refspec;
-use trefoil_fsat::watch::Backend;
 
-use super::commit::attributes::AttributeArgs;
-use super::commit::metadata::MetadataArgs;
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
-use crate::keyvalue;
-use crate::watching::{Round, Setup, Signals, Step, Watching};
+use crate::watching::{Round, SetupArgs, Signals, Step, Watching};
 
 /// Arguments of `watch`.
 #[derive(Args, Debug)]
@@ -23,21 +18,8 @@ pub struct WatchArgs {
     /// Directory to watch
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Branch to commit to
-    #[arg(short, long = "ref", visible_alias = "branch", value_name = "REF")]
-    branch: Option<String>,
-    /// One line subject of every commit
-    #[arg(short, long, value_name = "SUBJECT", default_value = "")]
-    subject: String,
-    /// Full description of every commit
-    #[arg(short = 'm', long, value_name = "BODY", default_value = "")]
-    body: String,
-    /// Commit after nothing changed for MS milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 200)]
-    settle: u64,
-    /// Commit a tree that does not rest MS milliseconds after the first change
-    #[arg(long, value_name = "MS", default_value_t = 2000)]
-    max_wait: u64,
+    #[command(flatten)]
+    watch: SetupArgs,
     /// Run CMD with the shell after each commit, with TREFOIL_COMMIT and TREFOIL_REF set; its
     /// output goes to standard error
     #[arg(long, value_name = "CMD")]
@@ -45,37 +27,9 @@ pub struct WatchArgs {
     /// Commit once the tree has come to rest, and end
     #[arg(long)]
     once: bool,
-    /// How changes are noticed: fanotify (root only), inotify, or auto for the first that works
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    backend: BackendName,
     /// Print a line of JSON for each commit
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    attributes: AttributeArgs,
-    #[command(flatten)]
-    metadata: MetadataArgs,
-    /// Specify how to invoke fsync()
-    #[arg(long, value_name = "POLICY", value_parser = keyvalue::boolean)]
-    fsync: Option<bool>,
-}
-
-/// The words of `--backend`.
-#[derive(Copy, Clone, Debug, ValueEnum)]
-enum BackendName {
-    Auto,
-    Fanotify,
-    Inotify,
-}
-
-impl From<BackendName> for Backend {
-    fn from(name: BackendName) -> Self {
-        match name {
-            BackendName::Auto => Backend::Auto,
-            BackendName::Fanotify => Backend::Fanotify,
-            BackendName::Inotify => Backend::Inotify,
-        }
-    }
 }
 
 /// Runs `watch`.
@@ -83,27 +37,11 @@ pub fn run(args: WatchArgs, cx: &Context) -> Result<()> {
     let Some(path) = args.dir else {
         return Err(CliError::usage("A directory to watch must be specified"));
     };
-    let Some(branch) = args.branch else {
-        return Err(CliError::usage("A branch must be specified with --ref"));
-    };
-    branch.parse::<Refspec>()?;
-    args.attributes.check()?;
+    args.watch.check()?;
     let signals = Signals::hold()?;
-    let mut repo = cx.open_repo()?;
-    if args.fsync == Some(false) {
-        repo.set_fsync(false);
-    }
-    let setup = Setup {
-        path: path.clone(),
-        branch: branch.clone(),
-        subject: args.subject,
-        body: args.body,
-        metadata: args.metadata,
-        modifier: args.attributes.modifier()?,
-        backend: args.backend.into(),
-        quiet: Duration::from_millis(args.settle),
-        at_most: Duration::from_millis(args.max_wait),
-    };
+    let repo = args.watch.open_repo(cx)?;
+    let setup = args.watch.setup(path.clone())?;
+    let branch = setup.branch.clone();
     let idle = args.once.then_some(setup.quiet);
     let mut watching = Watching::start(cx, repo, setup)?;
     signals.stop(watching.stopper());

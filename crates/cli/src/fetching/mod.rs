@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use trefoil_fetch::{HttpTransport, RemoteAddress};
+use trefoil_fetch::{Caller, HttpTransport, RemoteAddress};
 use trefoil_format::checksum::Checksum;
 use trefoil_format::object::ObjectType;
 use trefoil_fsat::Dir;
@@ -181,6 +181,19 @@ impl RemotePull<'_> {
         };
         let verifier = self.verifier()?;
         Ok(RemoteSummary::fetch(&source, Some(&verifier), self.refuse_cached())?)
+    }
+
+    /// Whether refs are taken from a signed summary only.
+    pub fn verifies_summary(&self) -> Result<bool> {
+        Ok(self.verifier()?.wants_summary())
+    }
+
+    /// A way to ask the host at `url` more than a repository answers, by the settings of the
+    /// remote.
+    pub fn caller(&self, url: &str) -> Result<Caller> {
+        self.remote.check_usable()?;
+        let settings = self.settings(&RemoteAddress::Url(url.to_string()))?;
+        Ok(Caller::new(settings, url)?)
     }
 
     /// The bytes of a commit of the remote, for what they tell; they are not verified.

@@ -1,8 +1,10 @@
 //! Committing a directory whenever it changes, step by step: what `watch` prints, and what
 //! other verbs can do more with.
 
+mod args;
 mod signals;
 
+pub use args::SetupArgs;
 pub use signals::Signals;
 
 use std::path::{Path, PathBuf};
@@ -89,6 +91,8 @@ pub struct Round {
     pub settled: Duration,
     /// From there until the ref named it.
     pub took: Duration,
+    /// When that was.
+    pub at: Instant,
 }
 
 /// How many entries of a tree differ. A directory that comes or goes is one.
@@ -265,11 +269,12 @@ impl<'a> Watching<'a> {
         }
         self.cx.refs_changed(&self.repo)?;
         drop(progress);
-        let took = begun.elapsed();
+        let at = Instant::now();
+        let took = at - begun;
         let settled = since.map_or(Duration::ZERO, |since| begun - since);
         let difference = self.difference(parent.as_ref(), &watched);
         let looked = watched.looked;
-        Ok(Step::Committed(Round { commit, parent, difference, looked, settled, took }))
+        Ok(Step::Committed(Round { commit, parent, difference, looked, settled, took, at }))
     }
 
     /// Nobody's commit fails because the one before it cannot be read.

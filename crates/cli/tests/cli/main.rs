@@ -9,6 +9,7 @@ mod boot_loaders;
 mod booted;
 mod commit_told;
 mod demo;
+mod dev;
 mod interleave;
 mod own_words;
 mod serve;

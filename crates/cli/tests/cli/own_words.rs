@@ -172,3 +172,27 @@ fn manuals_are_made() {
     assert!(man.join("trefoil-commit.1").exists());
     assert!(lab.must(&["util", "completions", "bash"]).contains("trefoil"));
 }
+
+/// Guards the units that are packaged: what they run is understood, and each is in the package.
+#[test]
+fn units_run_what_there_is() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).expect("it is ours");
+    let units = std::fs::read_dir(root.join("../../packaging/systemd")).expect("they are ours");
+    let lab = Lab::new("archive");
+    let mut count = 0;
+    for unit in units {
+        let path = unit.expect("it can be listed").path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).expect("it is a name");
+        assert!(manifest.contains(&format!("unit-name = \"{stem}\"")), "{stem} is not packaged");
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        let commands = text.lines().filter_map(|line| line.split_once("=/usr/bin/trefoil "));
+        for (_, words) in commands {
+            let words = words.replace("${FOLLOW}", "http://host/").replace("${APPLY}", "reboot");
+            let words: Vec<&str> = words.split(' ').chain(["--help"]).collect();
+            lab.must(&words);
+            count += 1;
+        }
+    }
+    assert_eq!(count, 3);
+}

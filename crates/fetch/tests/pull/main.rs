@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the real file system")]
 
+mod asking;
 mod cost;
 mod ground;
 mod lies;

@@ -6,4 +6,5 @@ mod follow;
 mod limits;
 mod paths;
 mod pull;
+mod reports;
 mod support;

@@ -187,6 +187,7 @@ fn file_of(resource: &Resource) -> String {
         Resource::Ref(RefBase::Mirrors, name) => format!("refs/mirrors/{name}"),
         Resource::Summary(path) | Resource::File(path) => path.clone(),
         Resource::Follow => "trefoil/follow".to_string(),
+        Resource::Report => "trefoil/report".to_string(),
     }
 }
 

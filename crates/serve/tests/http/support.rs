@@ -15,7 +15,7 @@ use trefoil_format::object::{LoosePath, ObjectName, ObjectType};
 use trefoil_format::xattrs::Xattrs;
 use trefoil_fsat::Fs;
 use trefoil_repo::{FileSource, Repo, RepoMode};
-use trefoil_serve::{Access, Limits, Options, Server, Stopper};
+use trefoil_serve::{Access, Limits, Options, Report, Server, Stopper};
 
 /// No answer of a test takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,7 +77,10 @@ impl Lab {
     pub fn serve_with(&self, options: Options) -> Running {
         let repo = open(&self.path("repo"), Repo::open);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let heard: Arc<Mutex<Vec<Report>>> = Arc::default();
+        let hear = heard.clone();
         let server = Server::bind(repo, any, options).expect("a port is free");
+        let server = server.hear(move |report| hear.lock().expect("alive").push(report));
         let (address, stopper) = (server.address(), server.stopper());
         let log: Arc<Mutex<Vec<Access>>> = Arc::default();
         let noted = log.clone();
@@ -85,7 +88,7 @@ impl Lab {
             let note = move |access: &Access| noted.lock().expect("alive").push(access.clone());
             server.run(note).expect("it runs to its end");
         });
-        Running { address, stopper, log, thread: Some(thread) }
+        Running { address, stopper, log, heard, thread: Some(thread) }
     }
 }
 
@@ -107,6 +110,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub stopper: Stopper,
     pub log: Arc<Mutex<Vec<Access>>>,
+    pub heard: Arc<Mutex<Vec<Report>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -203,7 +207,7 @@ impl Client {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_string()))
             .collect();
         let mut answer = Answer { status, headers, body: Vec::new() };
-        if is_head || status == 304 {
+        if is_head || status == 204 || status == 304 {
             return Some(answer);
         }
         answer.body = match answer.header("content-length") {

@@ -72,6 +72,14 @@ struct View {
     phases: Vec<Phase>,
 }
 
+/// A deploy that was carried out, to be told of.
+pub struct Done {
+    /// What came of it.
+    pub report: DeployReport,
+    phases: Vec<Phase>,
+    plan: Option<serde_json::Value>,
+}
+
 /// One deploy: what to do it with, and how to tell of it.
 pub struct Engine<'a> {
     /// The sysroot.
@@ -83,14 +91,24 @@ pub struct Engine<'a> {
 }
 
 impl Engine<'_> {
-    /// Plans and carries out a deploy.
+    /// Plans and carries out a deploy, and tells of it.
     pub fn deploy(
         &self,
         sysroot: &mut Sysroot,
         lock: &SysrootLock,
         options: &DeployOptions,
     ) -> Result<()> {
-        let ui = &self.target.cx.ui;
+        let done = self.carry_out(sysroot, lock, options)?;
+        self.tell(done)
+    }
+
+    /// Plans and carries out a deploy. Only what people have to know is said.
+    pub fn carry_out(
+        &self,
+        sysroot: &mut Sysroot,
+        lock: &SysrootLock,
+        options: &DeployOptions,
+    ) -> Result<Done> {
         let clock = clock();
         let mut account = Account::new(&self.target.cx.fs, &clock);
         let builder = self.engine.builder();
@@ -106,10 +124,16 @@ impl Engine<'_> {
             finalizer::start(self.target.cx)?;
         }
         self.say_plan(&plan, options.stage)?;
-        let json = self.plan_json(&plan)?;
+        let plan_json = self.plan_json(&plan)?;
         let report = sysroot.apply_deploy(lock, plan, &builder, &mut account)?;
         drop(progress);
-        let phases = account.finish();
+        Ok(Done { report, phases: account.finish(), plan: plan_json })
+    }
+
+    /// Tells of a deploy, as the options ask.
+    pub fn tell(&self, done: Done) -> Result<()> {
+        let ui = &self.target.cx.ui;
+        let Done { report, phases, plan } = done;
         if !self.report.json {
             self.target.announce(report.message.clone())?;
             self.say_method(report.method, &report.reason)?;
@@ -118,7 +142,7 @@ impl Engine<'_> {
             }
         }
         self.target.say_freed(report.pruned)?;
-        match json {
+        match plan {
             Some(plan) => ui.json(&View { dry_run: false, plan, report: Some(report), phases }),
             None => Ok(()),
         }
@@ -194,7 +218,7 @@ impl Engine<'_> {
     }
 
     /// A full checkout is slow: people want to know why.
-    fn say_method(&self, method: TreeMethod, reason: &str) -> Result<()> {
+    pub fn say_method(&self, method: TreeMethod, reason: &str) -> Result<()> {
         let ui = &self.target.cx.ui;
         match method {
             TreeMethod::Full => ui.words(format_args!("full checkout: {reason}")),

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 
-/// Its stop job is `admin finalize-staged`.
-const SERVICE: &str = "ostree-finalize-staged.service";
+/// Their stop job is `admin finalize-staged`: libostree's, and ours where that is not installed.
+const SERVICES: [&str; 2] = ["ostree-finalize-staged.service", "trefoil-finalize-staged.service"];
 
 /// Sees to it that the service runs, so that shutdown stops it.
 pub fn start(cx: &Context) -> Result<()> {
@@ -16,14 +16,18 @@ pub fn start(cx: &Context) -> Result<()> {
                     machine goes down";
         return cx.ui.words(text);
     }
-    let status = Command::new("systemctl")
-        .args(["start", "--quiet", SERVICE])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(CliError::failed(format!("Failed to start {SERVICE}: systemctl ended with {status}")))
+    let start = |service: &str| {
+        Command::new("systemctl")
+            .args(["start", "--quiet", service])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+    };
+    let [theirs, ours] = SERVICES;
+    let status = start(theirs)?;
+    if status.success() || start(ours)?.success() {
+        return Ok(());
     }
+    // Theirs is the one that is installed nearly everywhere.
+    Err(CliError::failed(format!("Failed to start {theirs}: systemctl ended with {status}")))
 }

@@ -8,6 +8,7 @@ mod deploy;
 pub mod engine;
 mod finalize_staged;
 mod finalizer;
+pub mod follow;
 mod init_fs;
 mod instutil;
 mod kargs;

@@ -1,10 +1,11 @@
 //! `admin upgrade`: pulls what the origin follows, and deploys it.
 
 use clap::Args;
-use trefoil_sysroot::{CleanupOptions, origin};
+use trefoil_sysroot::{CleanupOptions, Sysroot, origin};
 
 use super::available;
 use super::engine::{Engine, EngineArgs, ReportArgs};
+use super::follow::{self, FollowArgs};
 use super::target::Target;
 use super::upgrader::{Upgrader, reboot};
 use crate::environment;
@@ -15,7 +16,7 @@ use crate::error::{CliError, Result};
 pub struct UpgradeArgs {
     /// Use a different operating system root than the current one
     #[arg(long, value_name = "OSNAME")]
-    os: Option<String>,
+    pub os: Option<String>,
     /// Reboot after a successful upgrade
     #[arg(short, long)]
     reboot: bool,
@@ -24,7 +25,7 @@ pub struct UpgradeArgs {
     check: bool,
     /// Permit deployment of chronologically older trees
     #[arg(long)]
-    allow_downgrade: bool,
+    pub allow_downgrade: bool,
     /// Deploy CHECKSUM instead of the latest tree
     #[arg(long, value_name = "CHECKSUM")]
     override_commit: Option<String>,
@@ -40,9 +41,11 @@ pub struct UpgradeArgs {
     #[arg(short, long, hide = true)]
     kexec: bool,
     #[command(flatten)]
-    engine: EngineArgs,
+    pub follow: FollowArgs,
     #[command(flatten)]
-    report: ReportArgs,
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    pub report: ReportArgs,
 }
 
 /// Runs `admin upgrade`.
@@ -51,13 +54,11 @@ pub fn run(args: UpgradeArgs, target: &Target<'_>) -> Result<()> {
     if args.check {
         return only_check(&args, target);
     }
-    let (mut sysroot, lock) = target.open_locked()?;
-    let stage = args.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
-    if stage && sysroot.booted().is_none() {
-        // Before anything is pulled for it.
-        let text = "Cannot stage deployment: Not currently booted into an OSTree system";
-        return Err(CliError::failed(text));
+    if args.follow.is_wanted() {
+        return follow::run(&args, target);
     }
+    let (mut sysroot, lock) = target.open_locked()?;
+    let stage = args.stages(&sysroot)?;
     let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
     upgrader.check_configured()?;
     origin::remove_transient_state(&mut upgrader.origin);
@@ -95,19 +96,46 @@ fn only_check(args: &UpgradeArgs, target: &Target<'_>) -> Result<()> {
     available::report(target, &upgrader, args.allow_downgrade, args.report.json)
 }
 
+impl UpgradeArgs {
+    /// Whether the deploy is finished at shutdown only.
+    ///
+    /// # Errors
+    /// That is wanted and cannot be, which is to be known before anything is pulled for it.
+    pub fn stages(&self, sysroot: &Sysroot) -> Result<bool> {
+        let stage = self.stage || environment::text("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
+        if stage && sysroot.booted().is_none() {
+            let text = "Cannot stage deployment: Not currently booted into an OSTree system";
+            return Err(CliError::failed(text));
+        }
+        Ok(stage)
+    }
+}
+
 fn check(args: &UpgradeArgs) -> Result<()> {
     if args.kexec {
         return Err(CliError::not_yet("'admin upgrade --kexec'"));
     }
-    let doing = args.pull_only || args.deploy_only || args.reboot || args.stage;
+    let doing =
+        args.pull_only || args.deploy_only || args.reboot || args.stage || args.follow.is_wanted();
     if args.check && doing {
         let text = "Cannot simultaneously specify --check and --pull-only, --deploy-only, \
-                    --reboot or --stage";
+                    --reboot, --stage or --follow";
         return Err(CliError::failed(text));
     }
     if args.pull_only && args.deploy_only {
         let text = "Cannot simultaneously specify --pull-only and --deploy-only";
         return Err(CliError::failed(text));
+    }
+    if args.follow.is_wanted() {
+        let other = [args.reboot, args.pull_only, args.deploy_only, args.override_commit.is_some()];
+        if other.contains(&true) {
+            return Err(CliError::Advised(
+                "--follow pulls and deploys whatever the ref is at: it does not go with --reboot, \
+                 --pull-only, --deploy-only or --override-commit"
+                    .to_string(),
+                "'--apply=reboot' reboots after each deploy",
+            ));
+        }
     }
     if args.pull_only && args.reboot {
         let text = "Cannot simultaneously specify --pull-only and --reboot or --kexec";

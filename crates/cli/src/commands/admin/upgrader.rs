@@ -16,6 +16,17 @@ use crate::commands::remote::Place;
 use crate::error::{CliError, Result};
 use crate::fetching::{HttpArgs, RemotePull};
 
+/// Another place than the remote's to fetch from. The settings of the remote hold there too.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The address of the repository.
+    pub url: String,
+    /// The ref that was asked for there,
+    pub name: RefName,
+    /// and where it is. It is looked up anew where the remote has its summary verified.
+    pub tip: Checksum,
+}
+
 /// One stateroot on its way to another commit.
 pub struct Upgrader<'a> {
     target: &'a Target<'a>,
@@ -25,6 +36,8 @@ pub struct Upgrader<'a> {
     pub merge: Deployment,
     /// The origin that the new deployment will have.
     pub origin: KeyFile,
+    /// Where to fetch from, if not from the remote's address.
+    pub source: Option<Source>,
 }
 
 impl<'a> Upgrader<'a> {
@@ -45,7 +58,7 @@ impl<'a> Upgrader<'a> {
         let origin = merge.origin.clone().ok_or_else(|| {
             CliError::failed(format!("No origin known for deployment {}", merge.name()))
         })?;
-        Ok(Upgrader { target, stateroot, merge, origin })
+        Ok(Upgrader { target, stateroot, merge, origin, source: None })
     }
 
     /// What the origin follows.
@@ -148,9 +161,16 @@ impl<'a> Upgrader<'a> {
     fn fetch(&self, place: &Place, refspec: &Refspec, name: &str, allow_older: bool) -> Result<()> {
         let Some(remote_name) = &refspec.remote else { return Ok(()) };
         let remote = find_remote(&place.repo, place.remotes_d.as_ref(), remote_name.as_str())?;
-        let options = self.options(remote_name, name, allow_older);
         let (cx, remote, http) = (self.target.cx, &remote, &HttpArgs::default());
-        RemotePull { cx, place, remote, url: None, http }.run(&options)?;
+        let url = self.source.as_ref().map(|source| source.url.as_str());
+        let pull = RemotePull { cx, place, remote, url, http };
+        let mut options = self.options(remote_name, name, allow_older);
+        if let Some(source) = self.source.as_ref().filter(|source| source.name.as_str() == name)
+            && !pull.verifies_summary()?
+        {
+            options.refs = vec![PullRef { commit: Some(source.tip), ..PullRef::from(name) }];
+        }
+        pull.run(&options)?;
         Ok(())
     }
 

@@ -1,0 +1,171 @@
+//! Machines without an agent: an upgrade is run on them over ssh, which brings the server to
+//! them by a port of their own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use trefoil_serve::{Apply, Report, State};
+
+use super::agent::{Agent, Shared};
+use super::{Event, Teller};
+use crate::error::{CliError, Result};
+
+/// How long a machine may take to boot, and how often it is asked.
+const BOOT: Duration = Duration::from_secs(300);
+const BOOT_ASK: Duration = Duration::from_secs(1);
+
+/// What all machines have in common.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Run on the machine, with `{url}` and `{apply}` filled in.
+    pub command: String,
+    /// Where the server listens here.
+    pub address: SocketAddr,
+    /// What the machine does after a deploy.
+    pub apply: Apply,
+}
+
+impl Plan {
+    /// What `--ssh-command` is without being told.
+    pub const COMMAND: &str = "trefoil admin upgrade --follow={url} --once --json --apply={apply}";
+
+    /// The words that run the command on `host`. The port on the machine is that of the server
+    /// here.
+    fn words(&self, host: &str) -> Vec<String> {
+        let port = self.address.port();
+        let here = match self.address.ip().is_unspecified() {
+            true => format!("127.0.0.1:{port}"),
+            false => self.address.to_string(),
+        };
+        let url = format!("http://127.0.0.1:{port}/");
+        let command = self.command.replace("{url}", &url).replace("{apply}", self.apply.word());
+        let options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
+        let forward = ["-o", "ExitOnForwardFailure=yes", "-R"];
+        let words = ["ssh"].iter().chain(&options).chain(&forward).map(ToString::to_string);
+        words.chain([format!("127.0.0.1:{port}:{here}"), host.to_string(), command]).collect()
+    }
+}
+
+/// Begins to upgrade `host` whenever it is told to. At the end what is under way here is ended;
+/// the machine finishes what it began.
+pub fn start(host: &str, plan: Plan, teller: Teller) -> Result<Agent> {
+    if host.is_empty() || host.starts_with('-') {
+        return Err(CliError::failed(format!("'{host}' is no name of a host")));
+    }
+    let host = host.to_string();
+    Ok(Agent::spawn(move |commits, shared| {
+        Worker { host, plan, teller, shared }.run(commits);
+    }))
+}
+
+struct Worker<'a> {
+    host: String,
+    plan: Plan,
+    teller: Teller,
+    shared: &'a Shared,
+}
+
+impl Worker<'_> {
+    fn run(&self, commits: &Receiver<String>) {
+        let mut next = commits.recv().ok();
+        while let Some(first) = next {
+            let commit = commits.try_iter().last().unwrap_or(first);
+            next = match self.upgrade(true) {
+                Ok(reports) if self.has_to_boot(&reports) => self.boot(&commit, commits),
+                Ok(_) => commits.recv().ok(),
+                Err(error) => {
+                    let words = format!("ssh {}: {error}", self.host);
+                    self.teller.tell(Event::Words(words));
+                    commits.recv().ok()
+                }
+            };
+        }
+    }
+
+    fn has_to_boot(&self, reports: &[Report]) -> bool {
+        self.plan.apply != Apply::None && reports.iter().any(|r| r.state == State::Deployed)
+    }
+
+    /// Asks until the machine runs `commit`; gives the commit that came meanwhile.
+    fn boot(&self, commit: &str, commits: &Receiver<String>) -> Option<String> {
+        let until = Instant::now() + BOOT;
+        loop {
+            match commits.recv_timeout(BOOT_ASK) {
+                Ok(next) => return Some(next),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let is_it = |r: &Report| r.state == State::Booted && r.commit == commit;
+            // While it goes down and comes up nobody answers, or nobody yet.
+            if self.upgrade(false).is_ok_and(|reports| reports.iter().any(is_it)) {
+                return commits.recv().ok();
+            }
+            if Instant::now() > until {
+                let words = format!("ssh {}: it does not come back", self.host);
+                self.teller.tell(Event::Words(words));
+                return commits.recv().ok();
+            }
+        }
+    }
+
+    /// Runs the command once and passes on what it reports.
+    fn upgrade(&self, loud: bool) -> Result<Vec<Report>> {
+        let words = self.plan.words(&self.host);
+        let errors = if loud { Stdio::inherit() } else { Stdio::null() };
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()?;
+        let out = child.stdout.take().expect("it is piped");
+        self.shared.hold(child);
+        let mut reports = Vec::new();
+        let mut lines = BufReader::new(out);
+        let mut line = Vec::new();
+        while lines.by_ref().take(Report::LIMIT as u64).read_until(b'\n', &mut line)? > 0 {
+            if let Some(report) = Report::parse(&line) {
+                reports.push(report.clone());
+                self.teller.tell(Event::Report(report, Instant::now()));
+            }
+            line.clear();
+        }
+        let child = self.shared.release();
+        match child.map(|mut child| child.wait()).transpose()? {
+            Some(status) if !status.success() && !self.shared.is_stopped() => {
+                Err(CliError::failed(format!("the upgrade ended with {status}")))
+            }
+            _ => Ok(reports),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards the words that ssh is given: the server's port is carried to the machine.
+    #[test]
+    fn the_server_is_brought_along() {
+        let plan = |address: &str| Plan {
+            command: Plan::COMMAND.to_string(),
+            address: address.parse().expect("an address"),
+            apply: Apply::Reboot,
+        };
+        let words = plan("0.0.0.0:8080").words("me@vm");
+        assert_eq!(
+            words[words.len() - 4..],
+            [
+                "-R",
+                "127.0.0.1:8080:127.0.0.1:8080",
+                "me@vm",
+                "trefoil admin upgrade --follow=http://127.0.0.1:8080/ --once --json --apply=reboot"
+            ]
+        );
+        let words = plan("10.0.0.1:80").words("vm");
+        assert_eq!(words[words.len() - 3], "127.0.0.1:80:10.0.0.1:80");
+    }
+}
