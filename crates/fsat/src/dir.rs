@@ -55,9 +55,9 @@ impl Dir {
         &self,
         op: Op,
         rel: impl AsRef<Path>,
-        call: impl FnOnce() -> rustix::io::Result<T>,
+        call: impl FnMut() -> rustix::io::Result<T>,
     ) -> Result<T> {
-        self.fs.run(op, || self.path.join(rel), call)
+        self.fs.run(op, || self.path.join(rel.as_ref()), call)
     }
 
     pub(crate) fn open_raw(&self, rel: &Path, flags: OFlags, mode: u32) -> Result<OwnedFd> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use crate::{Dir, File, FsError, Result, Stat};
 
@@ -55,9 +55,7 @@ impl Dir {
         timeout: Duration,
     ) -> Result<Option<Lock>> {
         let path = self.path().join(name.as_ref());
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = rustix::fs::openat(self.fd(), name.as_ref(), flags, Mode::from_raw_mode(0o660))
-            .map_err(|e| FsError::new("open lock", &path, e))?;
+        let fd = self.lock_file(name.as_ref())?;
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -73,6 +71,15 @@ impl Dir {
             }
             sleep(pause.min(timeout - waited));
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Only a lock file that is made is a change.
+    fn lock_file(&self, name: &Path) -> Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        match self.open_raw(name, flags, 0) {
+            Err(e) if e.is_not_found() => self.open_raw(name, flags | OFlags::CREATE, 0o660),
+            opened => opened,
         }
     }
 }

@@ -57,6 +57,25 @@ fn faults_strike_where_planned() {
     assert_eq!(run(&Fs::with_fault(fail)), ([true, false, true], 2));
     let die = Fault { at: 2, kind: FaultKind::Die };
     assert_eq!(run(&Fs::with_fault(die)), ([true, false, false], 1));
+    let after = Fs::with_fault(Fault { at: 2, kind: FaultKind::DieAfter });
+    assert_eq!(run(&after), ([true, false, false], 2));
+    let (op, path) = after.struck().expect("it struck");
+    assert_eq!((op.word(), path.file_name()), ("make directory", Some("b".as_ref())));
+}
+
+/// Guards: a signal in between makes no call fail, of whatever kind; a lock file that is made
+/// counts among the changes.
+#[test]
+fn interrupted_calls_are_made_again() {
+    let eintr = 4;
+    for at in 1..=6 {
+        let fs = Fs::with_fault(Fault { at, kind: FaultKind::Fail(eintr) });
+        let (temp, dir) = scratch(&fs);
+        dir.lock("lock", LockMode::Exclusive, Duration::ZERO).expect("lock").expect("free");
+        dir.write_durable("f", b"content", 0o600).expect("write");
+        assert_eq!(fs::read(temp.path().join("f")).expect("read"), b"content");
+        assert!(fs.fault_struck(), "{at}");
+    }
 }
 
 /// Guards: a reader of a replaced file sees the old or the new content, and an interrupted

@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods)]
 
+mod faults;
 mod figures;
 mod report;
 
@@ -26,6 +27,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Fail every mutating call through the file system layer once, in every scenario
+    Faults(faults::Options),
     /// Write docs/trust.md from the figures of the last runs
     Report(report::Options),
 }
@@ -33,6 +36,7 @@ enum Verb {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.verb {
+        Verb::Faults(options) => faults::run(&options),
         Verb::Report(options) => report::run(&options),
     };
     match outcome {

@@ -1,9 +1,9 @@
 use trefoil_format::checksum::Checksum;
-use trefoil_fsat::{Dir, Stat};
+use trefoil_fsat::{Dir, FsError, Stat};
 
 use super::{Checkout, Overwrite, temp_name};
 use crate::local_file::{Canonical, checksum_local};
-use crate::{Repo, RepoMode, Result};
+use crate::{Repo, RepoError, RepoMode, Result};
 
 /// What came of trying to link.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -31,9 +31,7 @@ impl Checkout<'_> {
             Ok(()) => return Ok(Linked::Yes),
             Err(e) => e,
         };
-        let copyable =
-            error.is_too_many_links() || error.is_cross_device() || error.is_permission();
-        if error.is_not_found() || (copyable && !self.options.require_hardlinks) {
+        if error.is_not_found() || self.may_copy(&error) {
             return Ok(Linked::No);
         }
         if !error.is_exists() {
@@ -52,6 +50,13 @@ impl Checkout<'_> {
                 self.link_over(repo, objects, path, dir, name)
             }
         }
+    }
+
+    /// Whether a copy does where a link failed so.
+    fn may_copy(&self, error: &FsError) -> bool {
+        let copyable =
+            error.is_too_many_links() || error.is_cross_device() || error.is_permission();
+        copyable && !self.options.require_hardlinks
     }
 
     /// Whether `name` is the object already: the same inode, or the same in all that makes the
@@ -98,7 +103,11 @@ impl Checkout<'_> {
     ) -> Result<Linked> {
         let temp = format!("tmp/{}", temp_name());
         repo.dir().unlink_opt(&temp)?;
-        objects.link(path, repo.dir(), &temp)?;
+        match objects.link(path, repo.dir(), &temp) {
+            // A taken name is told before anything else about the link.
+            Err(e) if self.may_copy(&e) => return Ok(Linked::No),
+            linked => linked?,
+        }
         let moved = self.clear_for_whiteouts(dir, name).and_then(|()| {
             repo.dir().rename(&temp, dir, name)?;
             Ok(())
@@ -106,7 +115,10 @@ impl Checkout<'_> {
         if moved.is_err() {
             repo.dir().unlink_opt(&temp)?;
         }
-        moved.map(|()| Linked::Yes)
+        match moved {
+            Err(RepoError::Fs(e)) if self.may_copy(&e) => Ok(Linked::No),
+            moved => moved.map(|()| Linked::Yes),
+        }
     }
 
     /// Layers with whiteouts may put a file where a directory was.
