@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
+use crate::ops::Op;
 use crate::{Dir, File, FsError, Result, Stat};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -76,9 +77,13 @@ impl Dir {
 
     /// Only a lock file that is made is a change.
     fn lock_file(&self, name: &Path) -> Result<OwnedFd> {
-        let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        match self.open_raw(name, flags, 0) {
-            Err(e) if e.is_not_found() => self.open_raw(name, flags | OFlags::CREATE, 0o660),
+        let open = |op, flags| {
+            let flags = flags | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let call = || rustix::fs::openat(self.fd(), name, flags, Mode::from_raw_mode(0o660));
+            self.fs().run_free(op, || self.path().join(name), call)
+        };
+        match open(Op::Open, OFlags::empty()) {
+            Err(e) if e.is_not_found() => open(Op::Create, OFlags::CREATE),
             opened => opened,
         }
     }

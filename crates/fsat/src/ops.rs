@@ -210,8 +210,20 @@ impl Fs {
         path: impl Fn() -> PathBuf,
         mut call: impl FnMut() -> rustix::io::Result<T>,
     ) -> Result<T> {
-        loop {
+        self.run_free(op, path, || {
             self.count(op);
+            call()
+        })
+    }
+
+    /// As [`Fs::run`], and does not count: taking a lock is no part of what work costs.
+    pub(crate) fn run_free<T>(
+        &self,
+        op: Op,
+        path: impl Fn() -> PathBuf,
+        mut call: impl FnMut() -> rustix::io::Result<T>,
+    ) -> Result<T> {
+        loop {
             match self.disturbed(op, &path, &mut call) {
                 Err(Errno::INTR) => {}
                 done => return done.map_err(|e| FsError::new(op.word(), path(), e)),

@@ -3,7 +3,10 @@ use trefoil_fsat::{Dir, FsError, Stat};
 
 use super::{Checkout, Overwrite, temp_name};
 use crate::local_file::{Canonical, checksum_local};
-use crate::{Repo, RepoError, RepoMode, Result};
+use crate::{Repo, RepoMode, Result};
+
+/// How often a link is made anew that another program took away.
+const TRIES: u32 = 8;
 
 /// What came of trying to link.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -102,22 +105,22 @@ impl Checkout<'_> {
         name: &str,
     ) -> Result<Linked> {
         let temp = format!("tmp/{}", temp_name());
-        repo.dir().unlink_opt(&temp)?;
-        match objects.link(path, repo.dir(), &temp) {
-            // A taken name is told before anything else about the link.
-            Err(e) if self.may_copy(&e) => return Ok(Linked::No),
-            linked => linked?,
-        }
-        let moved = self.clear_for_whiteouts(dir, name).and_then(|()| {
-            repo.dir().rename(&temp, dir, name)?;
-            Ok(())
-        });
-        if moved.is_err() {
+        self.clear_for_whiteouts(dir, name)?;
+        let mut tries = 0;
+        loop {
             repo.dir().unlink_opt(&temp)?;
-        }
-        match moved {
-            Err(RepoError::Fs(e)) if self.may_copy(&e) => Ok(Linked::No),
-            moved => moved.map(|()| Linked::Yes),
+            let linked = objects.link(path, repo.dir(), &temp);
+            match linked.and_then(|()| repo.dir().rename(&temp, dir, name)) {
+                Ok(()) => return Ok(Linked::Yes),
+                // The link has the time of the object. A transaction of libostree's takes it for
+                // something that was forgotten there long ago.
+                Err(e) if e.is_not_found() && tries < TRIES => tries += 1,
+                Err(e) => {
+                    repo.dir().unlink_opt(&temp)?;
+                    // A taken name is told before anything else about a link.
+                    return if self.may_copy(&e) { Ok(Linked::No) } else { Err(e.into()) };
+                }
+            }
         }
     }
 

@@ -78,8 +78,11 @@ pub(crate) fn remove_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
     // Of a dead process with the same number.
     repo.dir().remove_all(&gone)?;
     repo.dir().rename(name.dir(), repo.dir(), &gone)?;
-    repo.dir().remove_all(&gone)?;
-    Ok(())
+    match repo.dir().remove_all(&gone) {
+        // It is old: a transaction may be at the same.
+        Err(e) if e.is_not_found() => Ok(()),
+        removed => Ok(removed.map(|_| ())?),
+    }
 }
 
 /// The deltas with the checksums of their superblocks, as the summary lists them.

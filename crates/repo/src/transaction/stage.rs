@@ -171,16 +171,17 @@ pub(super) fn remove_abandoned(tmp: &Dir, boot_id: &str) -> Result<()> {
 
 /// Removes what lies in `tmp` for longer than it may and is no staging directory: temporary files
 /// of writers that died, of whatever program. The time now is that of the file system, which
-/// has just made a name in `tmp`.
+/// has just made a name in `tmp`. What counts is the last change of any kind: a link to an
+/// object that somebody made right now has the old times of the object.
 fn remove_expired(tmp: &Dir, expiry: Duration) -> Result<()> {
-    let now = tmp.stat_self()?.mtime.sec;
-    let oldest = now.saturating_sub(i64::try_from(expiry.as_secs()).unwrap_or(i64::MAX));
+    let mut oldest = tmp.stat_self()?.mtime;
+    oldest.sec = oldest.sec.saturating_sub_unsigned(expiry.as_secs());
     for entry in tmp.entries()? {
         let name = entry.name.to_string_lossy();
         if name == CACHE || name.starts_with(PREFIX) {
             continue;
         }
-        if tmp.stat_opt(&entry.name)?.is_some_and(|stat| stat.mtime.sec < oldest) {
+        if tmp.stat_opt(&entry.name)?.is_some_and(|stat| stat.ctime < oldest) {
             match tmp.remove_all(&entry.name) {
                 // Another transaction was faster.
                 Err(e) if e.is_not_found() => {}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use trefoil_fsat::{Fault, FaultKind, Fs};
@@ -14,7 +15,7 @@ use super::repository::{Way, commit};
 use super::world::{REF, STATEROOT, World};
 use crate::Result;
 
-fn builder() -> SpareBuilder {
+pub fn builder() -> SpareBuilder {
     SpareBuilder::new(Trust::Stat, true)
 }
 
@@ -216,7 +217,7 @@ pub fn pin(world: &World, fs: &Fs) -> Result<()> {
 /// The machine runs its only deployment, and has another release.
 pub fn running(world: &World) -> Result<()> {
     next_release(world)?;
-    world.booted.set(true);
+    world.booted.store(true, Relaxed);
     let etc = etc(world, 0)?;
     fs::write(etc.join("local.conf"), "local\n")?;
     Ok(fs::remove_file(etc.join("app.d/one.conf"))?)

@@ -282,9 +282,13 @@ pub fn with_garbage(world: &World) -> Result<()> {
 }
 
 pub fn prune(world: &World, fs: &Fs) -> Result<()> {
-    let repo = world.repo(fs, "repo")?;
+    prune_at(&world.repo(fs, "repo")?)
+}
+
+/// Deletes what no ref leads to.
+pub fn prune_at(repo: &Repo) -> Result<()> {
     let options =
         PruneOptions { refs_only: true, depth: Depth::Parents(0), ..PruneOptions::default() };
-    plan_prune(&repo, &options)?.apply()?;
+    plan_prune(repo, &options)?.apply()?;
     Ok(())
 }

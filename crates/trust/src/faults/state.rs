@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use trefoil_format::checksum::Checksum;
 use trefoil_fsat::Fs;
@@ -18,8 +18,8 @@ use crate::Result;
 
 /// Repositories a world may have.
 const REPOS: [&str; 2] = ["sysroot/ostree/repo", "repo"];
-/// Not of the commit: the administrator's, and a mount point.
-const NOT_OF_THE_COMMIT: [&str; 2] = ["etc", "var"];
+/// Not of the commit: the administrator's, a mount point, and what a hotfix is written to.
+const NOT_OF_THE_COMMIT: [&str; 4] = ["etc", "var", ".usr-ovl-upper", ".usr-ovl-work"];
 
 /// What counts of a world: two that are equal are the same to whoever uses them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,19 +41,19 @@ pub struct Listed {
     pub commit: Checksum,
     /// Kernel arguments without `ostree=`.
     pub options: String,
-    /// Names, modes, owners and content below `etc`.
-    pub etc: Checksum,
+    /// Names, modes, owners and content of the whole tree, `etc` among it.
+    pub tree: Checksum,
     pub origin: String,
     /// Kernel and initramfs.
     pub kernel: Checksum,
 }
 
 impl State {
-    /// Looks at everything.
+    /// Looks at everything. Where `linked` is not set, files of deployments may be copies.
     ///
     /// # Errors
     /// What is not whole.
-    pub fn of(world: &World) -> Result<State> {
+    pub fn of(world: &World, linked: bool) -> Result<State> {
         let mut state = State::default();
         for name in REPOS {
             if world.live(name).join("objects").is_dir() {
@@ -63,10 +63,11 @@ impl State {
         if world.live("sysroot/ostree/repo/objects").is_dir() {
             let sysroot = world.sysroot(&Fs::new())?;
             for deployment in sysroot.listed() {
-                state.deployments.push(whole(world, &sysroot, deployment, true)?);
+                let found = whole(world, &sysroot, deployment, linked)?;
+                state.deployments.push(found);
             }
             if let Some(staged) = sysroot.staged() {
-                state.staged = Some(whole(world, &sysroot, staged, false)?);
+                state.staged = Some(whole(world, &sysroot, staged, linked)?);
             }
         }
         Ok(state)
@@ -111,15 +112,17 @@ fn whole(
     world: &World,
     sysroot: &Sysroot,
     deployment: &Deployment,
-    listed: bool,
+    linked: bool,
 ) -> Result<Listed> {
+    let listed = !deployment.staged;
     let root = world.live("sysroot");
     let path = root.join(deployment.path());
     let tree = Fs::new().open_dir(&path)?;
     let commit = sysroot.repo().load_commit(&deployment.checksum)?;
     let options = CheckoutOptions { passthrough_whiteouts: true, ..CheckoutOptions::default() };
     let (repo, id): (&Repo, _) = (sysroot.repo(), TreeId::of_commit(&commit));
-    if let Some(problem) = verify_checkout(repo, &options, &tree, id, &NOT_OF_THE_COMMIT)? {
+    if linked && let Some(problem) = verify_checkout(repo, &options, &tree, id, &NOT_OF_THE_COMMIT)?
+    {
         return Err(format!("{} is not its commit: {problem}", deployment.path()).into());
     }
     let mut kernel = Vec::new();
@@ -134,12 +137,12 @@ fn whole(
     }
     let own = deployment.kargs().to_strings();
     let own: Vec<_> = own.iter().filter(|arg| !arg.starts_with("ostree=")).cloned().collect();
-    let mut etc = String::new();
-    describe(&path.join("etc"), &mut etc)?;
+    let mut text = String::new();
+    describe(&path, &mut text)?;
     Ok(Listed {
         commit: deployment.checksum,
         options: own.join(" "),
-        etc: Checksum::of(etc.as_bytes()),
+        tree: Checksum::of(text.as_bytes()),
         origin: fs::read_to_string(root.join(deployment.origin_path())).unwrap_or_default(),
         kernel: Checksum::of(&kernel),
     })
@@ -242,14 +245,16 @@ fn area(rel: &str) -> String {
     part.to_string()
 }
 
-/// Makes everything in `tmp` of the repositories two days old, and has a transaction look at it.
+/// Has a transaction look at `tmp` of each repository for which everything there is old.
 pub fn let_time_pass(world: &World) -> Result<()> {
-    let then = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    // Longer than the file system's clock takes for a step.
+    std::thread::sleep(Duration::from_millis(10));
     for name in REPOS.into_iter().filter(|name| world.live(name).join("objects").is_dir()) {
-        for entry in fs::read_dir(world.live(name).join("tmp"))? {
-            fs::File::open(entry?.path())?.set_modified(then)?;
-        }
-        drop(world.repo(&Fs::new(), name)?.begin()?);
+        let mut repo = world.repo(&Fs::new(), name)?;
+        let mut config = repo.config().key_file.clone();
+        config.set_raw("core", "tmp-expiry-secs", "0")?;
+        repo.write_config(config)?;
+        drop(repo.begin()?);
     }
     Ok(())
 }

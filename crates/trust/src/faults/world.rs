@@ -1,9 +1,9 @@
 //! The places a scenario works in, put back before every try.
 
-use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ pub struct World {
     dir: TempDir,
     pub tree: OsTree,
     /// Whether the last deployment of the list is the one the machine runs from.
-    pub booted: Cell<bool>,
+    pub booted: AtomicBool,
 }
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
         };
         let tree = OsTree::create(&dir.path().join("tree"));
         fs::create_dir(dir.path().join("live"))?;
-        Ok(World { dir, tree, booted: Cell::new(false) })
+        Ok(World { dir, tree, booted: AtomicBool::new(false) })
     }
 
     /// A place that is put back before every try.
@@ -70,7 +70,7 @@ impl World {
             ..SysrootOptions::default()
         };
         let path = self.live("sysroot");
-        if self.booted.get() {
+        if self.booted.load(Relaxed) {
             let list = Sysroot::open(&Fs::new(), &path, options.clone())?;
             let last = list.listed().last().ok_or("nothing to boot")?;
             let stateroot = path.join("ostree/deploy").join(STATEROOT);
@@ -87,7 +87,7 @@ impl World {
     /// The same, with its lock held.
     pub fn locked(&self, fs: &Fs) -> Result<(Sysroot, SysrootLock)> {
         let mut sysroot = self.sysroot(fs)?;
-        let lock = sysroot.lock(Duration::from_secs(5))?;
+        let lock = sysroot.lock(Duration::from_secs(45))?;
         Ok((sysroot, lock))
     }
 }
