@@ -3,9 +3,11 @@
 //! Four actors, two of each program, do at random what people do. Every few seconds all stop
 //! and everything is looked at: refs hold what their writer wrote last, both programs' fsck
 //! pass, every listed deployment is whole, and what must be kept is there. An operation that
-//! takes longer than a minute is taken for a deadlock.
+//! takes longer than a minute is taken for a deadlock. Then a machine that runs from one of its
+//! deployments.
 
 mod ours;
+mod running;
 mod theirs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +43,7 @@ const SOURCES: usize = 3;
 
 #[derive(Args)]
 pub struct Options {
-    /// How long
+    /// How long both work beside each other; a running machine is tried for a quarter of it
     #[arg(long, value_name = "N", default_value_t = 3)]
     minutes: u64,
     /// 40 seconds
@@ -99,7 +101,17 @@ pub fn run(options: &Options) -> Result<()> {
         looks += 1;
     }
     let counts = counts.into_inner()?;
-    let figures = figures(&counts, looks, options.seed);
+    let mut figures = figures(&counts, looks, options.seed);
+    figures.push(Figure {
+        subject: "a machine that runs from a deployment with a hotfix".into(),
+        program: "trefoil".into(),
+        tried: running::run(options.seed, length / 4)?
+            .into_iter()
+            .map(|(what, count)| (what.to_string(), count))
+            .collect(),
+        lost: 0,
+        seed: Some(options.seed),
+    });
     for figure in &figures {
         eprintln!("{}: {:?}", figure.program, figure.tried);
         if figure.tried.iter().all(|(_, count)| *count == 0) {

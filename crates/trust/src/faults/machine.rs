@@ -19,7 +19,8 @@ pub fn builder() -> SpareBuilder {
     SpareBuilder::new(Trust::Stat, true)
 }
 
-fn release(world: &World, version: u32) -> Result<()> {
+/// Another version of the system, committed.
+pub fn release(world: &World, version: u32) -> Result<()> {
     world.tree.write("usr/bin/version", &version.to_string());
     world.tree.write(&format!("usr/lib/of-{version}/file"), "of this version only");
     world.tree.write("usr/etc/os.conf", &format!("default={version}\n"));
