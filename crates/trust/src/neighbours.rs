@@ -313,7 +313,10 @@ impl Actor<'_> {
             self.rig.busy.lock().expect("no holder panics").remove(self.name);
             let counted = match outcome {
                 Ok(()) => what.to_string(),
-                Err(e) if is_fair(&words(&*e)) => format!("{what} refused"),
+                Err(e) if is_fair(&words(&*e)) => {
+                    eprintln!("{} at {what}: {}", self.name, words(&*e));
+                    format!("{what} refused")
+                }
                 Err(e) => return Err(format!("{} at {what}: {}", self.name, words(&*e)).into()),
             };
             *counts.lock().expect("no holder panics").entry((program, counted)).or_default() += 1;
@@ -349,7 +352,6 @@ fn is_fair(error: &str) -> bool {
     let answers = [
         "No such metadata object",
         "Couldn't find file object",
-        "No such file or directory",
         "list of deployments changed",
         "Out of range deployment index",
     ];

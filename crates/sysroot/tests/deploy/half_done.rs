@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the real file system")]
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use trefoil_fsat::{Fault, FaultKind, Fs};
 use trefoil_repo::prune::{PruneOptions, plan_prune};
@@ -131,4 +132,30 @@ fn deleting_our_state_loses_no_data() {
     let newest = bench.ours().join(bench.open().deployments()[0].path());
     assert_eq!(fs::read_to_string(newest.join("usr/bin/version")).expect("read"), "last");
     assert!(bench.ostree_on_ours().admin(&["status"]).contains(&names(&bench)[0]));
+}
+
+/// Guards that readers, who take no lock, never fail because the list is just being replaced.
+#[test]
+fn readers_are_never_in_the_way() {
+    let Some(bench) = Bench::new_in(std::path::Path::new(super::interrupted::MEMORY)) else {
+        return;
+    };
+    bench.commit(Some("1"));
+    bench.deploy(|_| {});
+    let (bench, over) = (&bench, &AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut looks = 0;
+            while !over.load(Relaxed) {
+                bench.open_with(&Fs::new())?;
+                looks += 1;
+            }
+            Ok::<u32, trefoil_sysroot::SysrootError>(looks)
+        });
+        let fs = Fs::new();
+        let changed = (0..40).try_for_each(|_| bench.try_deploy(&fs, |_| {}).map(drop));
+        over.store(true, Relaxed);
+        changed.expect("each deploy");
+        assert!(reader.join().expect("the reader").expect("each look") > 40);
+    });
 }
