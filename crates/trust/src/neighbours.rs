@@ -57,10 +57,13 @@ pub struct Options {
 /// What an actor did: the operation, and whether it came to its end.
 type Done = (&'static str, Result<()>);
 
+/// One operation, chosen by the actor's dice.
+type Act = fn(&mut Actor<'_>) -> Done;
+
 /// One of the four.
 struct Actor<'a> {
     name: &'static str,
-    act: fn(&mut Actor<'_>) -> Done,
+    act: Act,
     dice: Noise,
     rig: &'a Rig,
     tree: OsTree,
@@ -92,7 +95,7 @@ pub fn run(options: &Options) -> Result<()> {
     let length = if options.short { SHORT } else { Duration::from_secs(60 * options.minutes) };
     let rig = Rig::new()?;
     let counts = Mutex::new(BTreeMap::<(&str, String), u64>::new());
-    let mut actors = rig.actors(options.seed)?;
+    let mut actors = rig.actors(options.seed);
     let started = Instant::now();
     let mut looks = 0;
     while started.elapsed() < length {
@@ -194,19 +197,18 @@ impl Rig {
         self.world.repo(&Fs::new(), "sysroot/ostree/repo")
     }
 
-    fn actors(&self, seed: u64) -> Result<Vec<Actor<'_>>> {
-        let all: [(&str, fn(&mut Actor<'_>) -> Done); 4] = [
-            ("trefoil repository", ours::at_the_repository),
-            ("trefoil machine", ours::at_the_machine),
-            ("ostree repository", theirs::at_the_repository),
-            ("ostree machine", theirs::at_the_machine),
-        ];
-        let actor = |(number, (name, act)): (usize, (&'static str, fn(&mut Actor<'_>) -> Done))| {
+    fn actors(&self, seed: u64) -> Vec<Actor<'_>> {
+        let actor = |number: u64, name: &'static str, act: Act| {
             let tree = OsTree::create(&self.world.live(&format!("tree-{number}")));
-            let dice = Noise::new(seed.wrapping_mul(31).wrapping_add(number as u64));
+            let dice = Noise::new(seed.wrapping_mul(31).wrapping_add(number));
             Actor { name, act, dice, rig: self, tree, count: 0 }
         };
-        Ok(all.into_iter().enumerate().map(actor).collect())
+        vec![
+            actor(0, "trefoil repository", ours::at_the_repository),
+            actor(1, "trefoil machine", ours::at_the_machine),
+            actor(2, "ostree repository", theirs::at_the_repository),
+            actor(3, "ostree machine", theirs::at_the_machine),
+        ]
     }
 
     /// All at work until the time is over.
