@@ -93,6 +93,22 @@ fn write_replaces_in_one_step() {
     assert!(!temp.path().join(".f.tmp").exists());
 }
 
+/// Guards: a replacement that fails takes its temporary file away, and what a dead one left can
+/// be removed by name.
+#[test]
+fn a_failed_write_leaves_nothing() {
+    for (kind, stays) in [(FaultKind::Fail(28), false), (FaultKind::Die, true)] {
+        let fs = Fs::with_fault(Fault { at: 3, kind });
+        let (temp, dir) = scratch(&fs);
+        dir.write("f", b"content", 0o600).expect_err("the write fails");
+        let left = fs::read_dir(temp.path()).expect("list").count();
+        assert_eq!(left, usize::from(stays), "{kind:?}");
+        let dir = Fs::new().open_dir(temp.path()).expect("just made");
+        assert_eq!(dir.unlink_unfinished("f").expect("remove"), stays);
+        assert_eq!(fs::read_dir(temp.path()).expect("list").count(), 0);
+    }
+}
+
 /// Guards: content beyond the limit is an error, never an allocation without end.
 #[test]
 fn reads_are_limited() {
