@@ -55,9 +55,9 @@ impl Dir {
         &self,
         op: Op,
         rel: impl AsRef<Path>,
-        call: impl FnOnce() -> rustix::io::Result<T>,
+        call: impl FnMut() -> rustix::io::Result<T>,
     ) -> Result<T> {
-        self.fs.run(op, || self.path.join(rel), call)
+        self.fs.run(op, || self.path.join(rel.as_ref()), call)
     }
 
     pub(crate) fn open_raw(&self, rel: &Path, flags: OFlags, mode: u32) -> Result<OwnedFd> {
@@ -370,16 +370,33 @@ impl Dir {
         self.sync()
     }
 
+    /// Removes what a call of [`Dir::write`] for `rel` left that was interrupted: for names that
+    /// may never be written again. True where there was something.
+    pub fn unlink_unfinished(&self, rel: &str) -> Result<bool> {
+        self.unlink_opt(unfinished(rel))
+    }
+
     fn write_temp(&self, rel: &str, bytes: &[u8], mode: u32, sync: bool) -> Result<()> {
-        let temp = format!(".{rel}.tmp");
+        let temp = unfinished(rel);
         self.unlink_opt(&temp)?;
         let file = self.create_file(&temp, mode)?;
-        file.write_all(bytes)?;
-        if sync {
-            file.sync()?;
-        }
-        self.rename(&temp, self, rel)
+        let filled = || {
+            file.write_all(bytes)?;
+            if sync {
+                file.sync()?;
+            }
+            self.rename(&temp, self, rel)
+        };
+        filled().inspect_err(|_| {
+            // The error that counts is the first.
+            let _ = self.unlink_opt(&temp);
+        })
     }
+}
+
+/// The name of a file that is to become `rel`.
+fn unfinished(rel: &str) -> String {
+    format!(".{rel}.tmp")
 }
 
 /// Turns "nothing has that name" into `None`.

@@ -3,7 +3,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, Uid};
-use rustix::io::Errno;
 
 use crate::meta::mtime_only;
 use crate::ops::Op;
@@ -39,7 +38,7 @@ impl File {
         &self.path
     }
 
-    pub(crate) fn run<T>(&self, op: Op, call: impl FnOnce() -> rustix::io::Result<T>) -> Result<T> {
+    pub(crate) fn run<T>(&self, op: Op, call: impl FnMut() -> rustix::io::Result<T>) -> Result<T> {
         self.fs.run(op, || self.path.clone(), call)
     }
 
@@ -74,30 +73,16 @@ impl File {
 
     /// Reads some bytes; 0 at the end.
     pub fn read_some(&self, buffer: &mut [u8]) -> Result<usize> {
-        loop {
-            match self.run(Op::Read, || rustix::io::read(&self.fd, &mut *buffer)) {
-                Err(e) if e.errno() == Some(Errno::INTR.raw_os_error()) => {}
-                Ok(n) => {
-                    self.fs.read(n as u64);
-                    return Ok(n);
-                }
-                other => return other,
-            }
-        }
+        let n = self.run(Op::Read, || rustix::io::read(&self.fd, &mut *buffer))?;
+        self.fs.read(n as u64);
+        Ok(n)
     }
 
     /// Reads some bytes at `offset`, wherever the read position is; 0 at the end and beyond it.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
-        loop {
-            match self.run(Op::Read, || rustix::io::pread(&self.fd, &mut *buffer, offset)) {
-                Err(e) if e.errno() == Some(Errno::INTR.raw_os_error()) => {}
-                Ok(n) => {
-                    self.fs.read(n as u64);
-                    return Ok(n);
-                }
-                other => return other,
-            }
-        }
+        let n = self.run(Op::Read, || rustix::io::pread(&self.fd, &mut *buffer, offset))?;
+        self.fs.read(n as u64);
+        Ok(n)
     }
 
     /// Up to `len` bytes from the read position on; fewer at the end of the file.
@@ -131,20 +116,13 @@ impl File {
     }
 
     fn write_some(&self, bytes: &[u8]) -> Result<usize> {
-        loop {
-            match self.run(Op::Write, || rustix::io::write(&self.fd, bytes)) {
-                Err(e) if e.errno() == Some(Errno::INTR.raw_os_error()) => {}
-                Ok(0) => {
-                    let cause = io::Error::from(io::ErrorKind::WriteZero);
-                    return Err(FsError::new("write", &self.path, cause));
-                }
-                Ok(n) => {
-                    self.fs.wrote(n as u64);
-                    return Ok(n);
-                }
-                other => return other,
-            }
+        let n = self.run(Op::Write, || rustix::io::write(&self.fd, bytes))?;
+        if n == 0 {
+            let cause = io::Error::from(io::ErrorKind::WriteZero);
+            return Err(FsError::new("write", &self.path, cause));
         }
+        self.fs.wrote(n as u64);
+        Ok(n)
     }
 
     /// Sets the permission bits. Only for a file the caller made: see [`crate::Dir`].

@@ -7,6 +7,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
 
+use crate::ops::Op;
 use crate::{Dir, File, FsError, Result, Stat};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -55,9 +56,7 @@ impl Dir {
         timeout: Duration,
     ) -> Result<Option<Lock>> {
         let path = self.path().join(name.as_ref());
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = rustix::fs::openat(self.fd(), name.as_ref(), flags, Mode::from_raw_mode(0o660))
-            .map_err(|e| FsError::new("open lock", &path, e))?;
+        let fd = self.lock_file(name.as_ref())?;
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -73,6 +72,19 @@ impl Dir {
             }
             sleep(pause.min(timeout - waited));
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Only a lock file that is made is a change.
+    fn lock_file(&self, name: &Path) -> Result<OwnedFd> {
+        let open = |op, flags| {
+            let flags = flags | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let call = || rustix::fs::openat(self.fd(), name, flags, Mode::from_raw_mode(0o660));
+            self.fs().run_free(op, || self.path().join(name), call)
+        };
+        match open(Op::Open, OFlags::empty()) {
+            Err(e) if e.is_not_found() => open(Op::Create, OFlags::CREATE),
+            opened => opened,
         }
     }
 }

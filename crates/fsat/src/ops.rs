@@ -1,7 +1,6 @@
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
@@ -134,6 +133,9 @@ pub enum FaultKind {
     /// That operation and every mutating one after it fail without being done, as if the
     /// process had been killed just before it.
     Die,
+    /// That operation is done, and tells of failure all the same, as every mutating one after
+    /// it, which is not done: as if the process had been killed just after it.
+    DieAfter,
 }
 
 /// A planned fault for tests: at which mutating operation, counted from 1, what happens.
@@ -152,6 +154,7 @@ struct Shared {
     bytes_read: AtomicU64,
     mutations: AtomicU64,
     fault: Option<Fault>,
+    struck: OnceLock<(Op, PathBuf)>,
 }
 
 /// The account that all handles of one task share: counters, and a planned fault in tests.
@@ -181,6 +184,11 @@ impl Fs {
         self.0.fault.is_some_and(|f| self.mutations() >= f.at)
     }
 
+    /// What the planned fault struck first: the operation, and the path it was about.
+    pub fn struck(&self) -> Option<(Op, &Path)> {
+        self.0.struck.get().map(|(op, path)| (*op, path.as_path()))
+    }
+
     pub(crate) fn count(&self, op: Op) {
         self.0.counts[op as usize].fetch_add(1, Relaxed);
     }
@@ -193,28 +201,55 @@ impl Fs {
         self.0.bytes_read.fetch_add(bytes, Relaxed);
     }
 
-    /// Counts `op`, lets a planned fault strike, then runs `call`.
+    /// Counts `op`, lets a planned fault strike, then runs `call`, again where a signal came in
+    /// between: network and user space file systems give `EINTR` for calls of any kind, and it
+    /// says that nothing was done.
     pub(crate) fn run<T>(
         &self,
         op: Op,
-        path: impl FnOnce() -> std::path::PathBuf,
-        call: impl FnOnce() -> rustix::io::Result<T>,
+        path: impl Fn() -> PathBuf,
+        mut call: impl FnMut() -> rustix::io::Result<T>,
     ) -> Result<T> {
-        self.count(op);
-        if op.is_mutating() {
-            let n = self.0.mutations.fetch_add(1, Relaxed) + 1;
-            if let Some(errno) = self.struck(n) {
-                return Err(FsError::new(op.word(), path(), io::Error::from_raw_os_error(errno)));
-            }
-        }
-        call().map_err(|e| FsError::new(op.word(), path(), e))
+        self.run_free(op, path, || {
+            self.count(op);
+            call()
+        })
     }
 
-    fn struck(&self, n: u64) -> Option<i32> {
-        match self.0.fault? {
-            Fault { at, kind: FaultKind::Fail(errno) } if n == at => Some(errno),
-            Fault { at, kind: FaultKind::Die } if n >= at => Some(Errno::IO.raw_os_error()),
-            _ => None,
+    /// As [`Fs::run`], and does not count: taking a lock is no part of what work costs.
+    pub(crate) fn run_free<T>(
+        &self,
+        op: Op,
+        path: impl Fn() -> PathBuf,
+        mut call: impl FnMut() -> rustix::io::Result<T>,
+    ) -> Result<T> {
+        loop {
+            match self.disturbed(op, &path, &mut call) {
+                Err(Errno::INTR) => {}
+                done => return done.map_err(|e| FsError::new(op.word(), path(), e)),
+            }
+        }
+    }
+
+    fn disturbed<T>(
+        &self,
+        op: Op,
+        path: &impl Fn() -> PathBuf,
+        call: &mut impl FnMut() -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        if !op.is_mutating() {
+            return call();
+        }
+        let n = self.0.mutations.fetch_add(1, Relaxed) + 1;
+        let Some(fault) = self.0.fault.filter(|fault| n >= fault.at) else { return call() };
+        if n == fault.at {
+            let _ = self.0.struck.set((op, path()));
+        }
+        match fault.kind {
+            FaultKind::Fail(errno) if n == fault.at => Err(Errno::from_raw_os_error(errno)),
+            FaultKind::Fail(_) => call(),
+            FaultKind::DieAfter if n == fault.at => call().and(Err(Errno::IO)),
+            FaultKind::Die | FaultKind::DieAfter => Err(Errno::IO),
         }
     }
 

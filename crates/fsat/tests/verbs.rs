@@ -57,6 +57,25 @@ fn faults_strike_where_planned() {
     assert_eq!(run(&Fs::with_fault(fail)), ([true, false, true], 2));
     let die = Fault { at: 2, kind: FaultKind::Die };
     assert_eq!(run(&Fs::with_fault(die)), ([true, false, false], 1));
+    let after = Fs::with_fault(Fault { at: 2, kind: FaultKind::DieAfter });
+    assert_eq!(run(&after), ([true, false, false], 2));
+    let (op, path) = after.struck().expect("it struck");
+    assert_eq!((op.word(), path.file_name()), ("make directory", Some("b".as_ref())));
+}
+
+/// Guards: a signal in between makes no call fail, of whatever kind; a lock file that is made
+/// counts among the changes.
+#[test]
+fn interrupted_calls_are_made_again() {
+    let eintr = 4;
+    for at in 1..=6 {
+        let fs = Fs::with_fault(Fault { at, kind: FaultKind::Fail(eintr) });
+        let (temp, dir) = scratch(&fs);
+        dir.lock("lock", LockMode::Exclusive, Duration::ZERO).expect("lock").expect("free");
+        dir.write_durable("f", b"content", 0o600).expect("write");
+        assert_eq!(fs::read(temp.path().join("f")).expect("read"), b"content");
+        assert!(fs.fault_struck(), "{at}");
+    }
 }
 
 /// Guards: a reader of a replaced file sees the old or the new content, and an interrupted
@@ -72,6 +91,22 @@ fn write_replaces_in_one_step() {
     assert_ne!(first.ino(), second.ino(), "the file was written in place");
     assert_eq!(dir.read("f", 10).expect("read"), b"two");
     assert!(!temp.path().join(".f.tmp").exists());
+}
+
+/// Guards: a replacement that fails takes its temporary file away, and what a dead one left can
+/// be removed by name.
+#[test]
+fn a_failed_write_leaves_nothing() {
+    for (kind, stays) in [(FaultKind::Fail(28), false), (FaultKind::Die, true)] {
+        let fs = Fs::with_fault(Fault { at: 3, kind });
+        let (temp, dir) = scratch(&fs);
+        dir.write("f", b"content", 0o600).expect_err("the write fails");
+        let left = fs::read_dir(temp.path()).expect("list").count();
+        assert_eq!(left, usize::from(stays), "{kind:?}");
+        let dir = Fs::new().open_dir(temp.path()).expect("just made");
+        assert_eq!(dir.unlink_unfinished("f").expect("remove"), stays);
+        assert_eq!(fs::read_dir(temp.path()).expect("list").count(), 0);
+    }
 }
 
 /// Guards: content beyond the limit is an error, never an allocation without end.

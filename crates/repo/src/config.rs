@@ -9,6 +9,8 @@ use crate::{RepoError, RepoMode, Result};
 /// How long to wait for the repository lock where the config does not say.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 const MIN_FREE_PERCENT: u64 = 3;
+/// How long files of unknown origin may lie in `tmp`.
+const TMP_EXPIRY: Duration = Duration::from_secs(86_400);
 
 /// How much space of the file system a repository leaves free.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct RepoConfig {
     pub locking: bool,
     /// `core.lock-timeout-secs`; negative means without end.
     pub lock_timeout: Duration,
+    /// `core.tmp-expiry-secs`: how old a file in `tmp` gets that no living transaction owns.
+    pub tmp_expiry: Duration,
     /// `core.min-free-space-*`.
     pub min_free_space: MinFreeSpace,
     /// `archive.zlib-level`, 1 to 9.
@@ -72,6 +76,7 @@ impl RepoConfig {
             fsync: flag(&key_file, "core", "fsync", "core.fsync", true)?,
             locking: flag(&key_file, "core", "locking", "core.locking", true)?,
             lock_timeout: lock_timeout(&key_file)?,
+            tmp_expiry: tmp_expiry(&key_file)?,
             min_free_space: min_free_space(&key_file)?,
             zlib_level: zlib_level(&key_file)?,
             tombstone_commits: flag(
@@ -103,6 +108,14 @@ fn lock_timeout(file: &KeyFile) -> Result<Duration> {
         Ok(n) if n < 0 => Ok(Duration::MAX),
         Ok(n) => Ok(Duration::from_secs(n.unsigned_abs())),
         Err(_) => Err(setting("core.lock-timeout-secs", format!("'{text}' is no number"))),
+    }
+}
+
+fn tmp_expiry(file: &KeyFile) -> Result<Duration> {
+    let Some(text) = file.raw("core", "tmp-expiry-secs") else { return Ok(TMP_EXPIRY) };
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => Err(setting("core.tmp-expiry-secs", format!("'{text}' is no number"))),
     }
 }
 

@@ -218,7 +218,7 @@ impl Repo {
         if sync {
             staged.sync()?;
         }
-        staged.publish(self, sync)
+        staged.publish(sync)
     }
 
     fn stage_ref_at(&self, base: &str, name: &str, target: &Checksum) -> Result<StagedFile> {

@@ -7,13 +7,38 @@ use crate::{Repo, Result};
 /// Makes names differ within a process; the process's number does between them.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// The new content of a file, below `tmp` until it is published.
+/// The new content of a file, below `tmp` until it is published. Dropped before, it goes.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
-    temp: String,
+    temp: Temp,
     file: File,
     dir: Dir,
     name: String,
+}
+
+/// A name below `tmp` that goes with its owner, unless it was renamed.
+#[derive(Debug)]
+struct Temp {
+    repo: Dir,
+    path: String,
+    renamed: bool,
+}
+
+impl Temp {
+    fn rename(mut self, dir: &Dir, name: &str) -> Result<()> {
+        self.repo.rename(&self.path, dir, name)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temp {
+    /// What cannot be removed goes when it is old.
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = self.repo.unlink_opt(&self.path);
+        }
+    }
 }
 
 impl StagedFile {
@@ -23,11 +48,8 @@ impl StagedFile {
     }
 
     /// Gives it its name in one step; makes the name durable if `sync`.
-    pub(crate) fn publish(self, repo: &Repo, sync: bool) -> Result<()> {
-        if let Err(e) = repo.dir().rename(&self.temp, &self.dir, &self.name) {
-            repo.dir().unlink_opt(&self.temp)?;
-            return Err(e.into());
-        }
+    pub(crate) fn publish(self, sync: bool) -> Result<()> {
+        self.temp.rename(&self.dir, &self.name)?;
         if sync {
             self.dir.sync()?;
         }
@@ -53,43 +75,47 @@ impl Repo {
         if sync {
             staged.sync()?;
         }
-        staged.publish(self, sync)
+        staged.publish(sync)
     }
 
     /// The first half of [`Repo::replace_file`]: nothing is synced yet.
     pub(crate) fn stage_file(&self, dir: Dir, name: String, bytes: &[u8]) -> Result<StagedFile> {
         let (temp, file) = self.unique_temp()?;
-        if let Err(e) = file.write_all(bytes) {
-            self.dir().unlink_opt(&temp)?;
-            return Err(e.into());
-        }
+        file.write_all(bytes)?;
         Ok(StagedFile { temp, file, dir, name })
     }
 
     /// As [`Repo::replace_file`] for a symbolic link.
     pub(crate) fn replace_symlink(&self, dir: &Dir, name: &str, target: &str) -> Result<()> {
         loop {
-            let temp = temp_path();
-            match self.dir().symlink(target, &temp) {
+            let path = temp_path();
+            match self.dir().symlink(target, &path) {
                 Err(e) if e.is_exists() => {}
                 made => {
                     made?;
-                    self.dir().rename(&temp, dir, name)?;
+                    self.temp(path)?.rename(dir, name)?;
                     return Ok(dir.sync()?);
                 }
             }
         }
     }
 
-    fn unique_temp(&self) -> Result<(String, File)> {
+    fn unique_temp(&self) -> Result<(Temp, File)> {
         loop {
-            let temp = temp_path();
-            match self.dir().create_file(&temp, 0o644) {
+            let path = temp_path();
+            match self.dir().create_file(&path, 0o644) {
                 // Of a dead process, or of a live one in another pid namespace.
                 Err(e) if e.is_exists() => {}
-                made => return Ok((temp, made?)),
+                made => {
+                    let file = made?;
+                    return Ok((self.temp(path)?, file));
+                }
             }
         }
+    }
+
+    fn temp(&self, path: String) -> Result<Temp> {
+        Ok(Temp { repo: self.dir().try_clone()?, path, renamed: false })
     }
 }
 

@@ -1,6 +1,6 @@
 use trefoil_format::checksum::Checksum;
 use trefoil_format::name::Refspec;
-use trefoil_fsat::{FileKind, Removed};
+use trefoil_fsat::{FileKind, LockMode, Removed};
 use trefoil_repo::Repo;
 
 use crate::boot::BootVersion;
@@ -168,6 +168,8 @@ impl Sysroot {
     fn sync_refs(&mut self) -> Result<()> {
         let version = self.boot_version();
         let commits: Vec<Checksum> = self.deployments().iter().map(|d| d.checksum).collect();
+        // Who prunes sees one set or both, and never the new one before and the old one after.
+        let _unpruned = self.repo().lock(LockMode::Shared)?;
         let repo = self.repo_mut();
         write_ref_set(repo, version, &commits)?;
         let BootVersion { major, minor } = version;

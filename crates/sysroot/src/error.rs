@@ -116,6 +116,18 @@ pub enum SysrootError {
     Refused(String),
 }
 
+impl SysrootError {
+    /// Whether the cause is that something does not exist.
+    pub(crate) fn is_not_found(&self) -> bool {
+        match self {
+            SysrootError::Fs(e) => e.is_not_found(),
+            SysrootError::Repo(e) => e.is_not_found(),
+            SysrootError::Step { source, .. } => source.is_not_found(),
+            _ => false,
+        }
+    }
+}
+
 /// Adds what was being done to an error.
 pub(crate) trait During<T> {
     /// Wraps the error, if any, in [`SysrootError::Step`].

@@ -54,15 +54,20 @@ pub fn init_fs(root: &Dir, epoch: Epoch, mode: RepoMode) -> Result<()> {
 }
 
 impl Sysroot {
-    /// Makes a stateroot with an empty `var`, as `ostree admin stateroot-init`.
+    /// Makes a stateroot with an empty `var`, as `ostree admin stateroot-init`. One without
+    /// `var` is what an interrupted run left: it is finished.
     ///
     /// # Errors
     /// A name with `/` in it, or one that is taken.
     pub fn init_stateroot(&mut self, _lock: &SysrootLock, name: &str) -> Result<()> {
         check_name(name)?;
         let path = format!("deploy/{name}");
-        self.ostree().mkdir(&path, 0o777).during(|| format!("Creating ostree/{path}"))?;
-        self.ostree().mkdir(format!("{path}/var"), 0o777).during(|| "Creating var".into())?;
+        let (var, step) = (format!("{path}/var"), || format!("Creating ostree/{path}"));
+        match self.ostree().mkdir(&path, 0o777) {
+            Err(e) if e.is_exists() && !self.ostree().exists(&var)? => {}
+            made => made.during(step)?,
+        }
+        self.ostree().mkdir(&var, 0o777).during(|| "Creating var".into())?;
         self.touch()
     }
 

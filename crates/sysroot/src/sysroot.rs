@@ -11,6 +11,10 @@ use crate::error::During;
 use crate::staged::StagedState;
 use crate::{Deployment, Result, SysrootError, SysrootLock, Unlocked, origin};
 
+/// How often the list is read where names in it are gone: each time it would have to be replaced
+/// meanwhile.
+const TRIES: u32 = 4;
+
 /// What the caller knows of the running system.
 #[derive(Clone, Debug)]
 pub struct Booted {
@@ -130,7 +134,20 @@ impl Sysroot {
     }
 
     /// Loads boot version and deployments anew.
+    ///
+    /// Readers take no lock. One that comes while the list is replaced may look for what was
+    /// just removed: it looks again.
     pub fn reload(&mut self) -> Result<()> {
+        for _ in 1..TRIES {
+            match self.load() {
+                Err(e) if e.is_not_found() => {}
+                loaded => return loaded,
+            }
+        }
+        self.load()
+    }
+
+    fn load(&mut self) -> Result<()> {
         self.version = BootVersion::read(self.boot.as_ref(), &self.ostree)?;
         self.deployments.clear();
         self.booted = None;

@@ -40,7 +40,11 @@ fn deploy(bench: &Bench, trust: Trust) -> DeployReport {
 
 /// Commits and deploys until there is a spare: four versions.
 fn with_spare() -> Option<Bench> {
-    let bench = Bench::new()?;
+    with_spare_in(&std::env::temp_dir())
+}
+
+fn with_spare_in(dir: &Path) -> Option<Bench> {
+    let bench = Bench::new_in(dir)?;
     for version in 0..3 {
         bench.tree.write("usr/bin/version", &format!("{version}"));
         bench.commit(None);
@@ -239,12 +243,13 @@ fn prepare_makes_a_spare() {
     assert_fresh(&bench, "from a prepared spare");
 }
 
-/// Guards: dying before any one mutating operation of a recycling deploy, or having it fail,
-/// leaves the old or the new deployment first in the list and whole, and the next deploy
-/// succeeds and is right.
+/// Guards: dying before any one mutating operation of a recycling deploy leaves the old or the
+/// new deployment first in the list and whole, and the next deploy succeeds and is what
+/// libostree would have made. Each operation failing, with each error, is `trust faults`.
 #[test]
 fn interrupted_anywhere() {
-    let Some(bench) = with_spare() else { return };
+    // A hundred deploys and more, each with its syncs: on a disk they would take minutes.
+    let Some(bench) = with_spare_in(Path::new("/dev/shm")) else { return };
     let saved = bench.ours().with_extension("saved");
     bench.tree.write("usr/bin/version", "3");
     bench.tree.write("usr/lib/new/file", "new");
@@ -255,23 +260,14 @@ fn interrupted_anywhere() {
     deploy_with(&bench, &counting, Trust::Stat).expect("deploy");
     let total = counting.mutations();
     assert!(total > 30, "only {total} operations");
-    let (no_space, io) = (28, 5);
     for at in 1..=total {
-        // Every second one of each kind keeps the run short; both together cover all.
-        let kind = match at % 3 {
-            0 => FaultKind::Fail(no_space),
-            1 => FaultKind::Fail(io),
-            _ => FaultKind::Die,
-        };
-        for kind in [kind, FaultKind::Die] {
-            restore(&bench, &saved);
-            let fs = Fs::with_fault(Fault { at, kind });
-            let outcome = deploy_with(&bench, &fs, Trust::Stat);
-            assert_bootable(&bench, &format!("{kind:?} at {at}: {outcome:?}"));
-            let again = deploy_with(&bench, &Fs::new(), Trust::Stat);
-            assert!(again.is_ok(), "{kind:?} at {at}, then: {again:?}");
-            assert_fresh(&bench, &format!("{kind:?} at {at}, deployed again"));
-        }
+        restore(&bench, &saved);
+        let fs = Fs::with_fault(Fault { at, kind: FaultKind::Die });
+        let outcome = deploy_with(&bench, &fs, Trust::Stat);
+        assert_bootable(&bench, &format!("died at {at}: {outcome:?}"));
+        let again = deploy_with(&bench, &Fs::new(), Trust::Stat);
+        assert!(again.is_ok(), "died at {at}, then: {again:?}");
+        assert_fresh(&bench, &format!("died at {at}, deployed again"));
     }
 }
 

@@ -7,7 +7,9 @@
 
 #![allow(clippy::disallowed_methods)]
 
+mod faults;
 mod figures;
+mod neighbours;
 mod report;
 
 use std::process::ExitCode;
@@ -26,6 +28,10 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Fail every mutating call through the file system layer once, in every scenario
+    Faults(faults::Options),
+    /// Let both programs work on one repository and one sysroot at once
+    Neighbours(neighbours::Options),
     /// Write docs/trust.md from the figures of the last runs
     Report(report::Options),
 }
@@ -33,6 +39,8 @@ enum Verb {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.verb {
+        Verb::Faults(options) => faults::run(&options),
+        Verb::Neighbours(options) => neighbours::run(&options),
         Verb::Report(options) => report::run(&options),
     };
     match outcome {

@@ -1,9 +1,12 @@
 use trefoil_format::checksum::Checksum;
-use trefoil_fsat::{Dir, Stat};
+use trefoil_fsat::{Dir, FsError, Stat};
 
 use super::{Checkout, Overwrite, temp_name};
 use crate::local_file::{Canonical, checksum_local};
 use crate::{Repo, RepoMode, Result};
+
+/// How often a link is made anew that another program took away.
+const TRIES: u32 = 8;
 
 /// What came of trying to link.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -31,9 +34,7 @@ impl Checkout<'_> {
             Ok(()) => return Ok(Linked::Yes),
             Err(e) => e,
         };
-        let copyable =
-            error.is_too_many_links() || error.is_cross_device() || error.is_permission();
-        if error.is_not_found() || (copyable && !self.options.require_hardlinks) {
+        if error.is_not_found() || self.may_copy(&error) {
             return Ok(Linked::No);
         }
         if !error.is_exists() {
@@ -52,6 +53,13 @@ impl Checkout<'_> {
                 self.link_over(repo, objects, path, dir, name)
             }
         }
+    }
+
+    /// Whether a copy does where a link failed so.
+    fn may_copy(&self, error: &FsError) -> bool {
+        let copyable =
+            error.is_too_many_links() || error.is_cross_device() || error.is_permission();
+        copyable && !self.options.require_hardlinks
     }
 
     /// Whether `name` is the object already: the same inode, or the same in all that makes the
@@ -97,16 +105,23 @@ impl Checkout<'_> {
         name: &str,
     ) -> Result<Linked> {
         let temp = format!("tmp/{}", temp_name());
-        repo.dir().unlink_opt(&temp)?;
-        objects.link(path, repo.dir(), &temp)?;
-        let moved = self.clear_for_whiteouts(dir, name).and_then(|()| {
-            repo.dir().rename(&temp, dir, name)?;
-            Ok(())
-        });
-        if moved.is_err() {
+        self.clear_for_whiteouts(dir, name)?;
+        let mut tries = 0;
+        loop {
             repo.dir().unlink_opt(&temp)?;
+            let linked = objects.link(path, repo.dir(), &temp);
+            match linked.and_then(|()| repo.dir().rename(&temp, dir, name)) {
+                Ok(()) => return Ok(Linked::Yes),
+                // The link has the time of the object. A transaction of libostree's takes it for
+                // something that was forgotten there long ago.
+                Err(e) if e.is_not_found() && tries < TRIES => tries += 1,
+                Err(e) => {
+                    repo.dir().unlink_opt(&temp)?;
+                    // A taken name is told before anything else about a link.
+                    return if self.may_copy(&e) { Ok(Linked::No) } else { Err(e.into()) };
+                }
+            }
         }
-        moved.map(|()| Linked::Yes)
     }
 
     /// Layers with whiteouts may put a file where a directory was.

@@ -20,6 +20,7 @@ pub use generate::{DeltaPlace, GenerateOptions, GenerateReport, SignDelta, gener
 pub use offline::apply_offline;
 pub use plan::{DeltaPlan, plan_delta, read_superblock};
 pub use signature::{DeltaKeys, verify_delta};
+pub(crate) use store::remove_delta;
 pub use store::{
     delete_delta, delta_digests, has_delta, list_delta_indexes, list_deltas, read_delta, read_part,
     reindex_deltas,

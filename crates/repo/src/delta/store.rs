@@ -1,6 +1,7 @@
 //! The deltas that lie in a repository, and the lists of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use trefoil_delta::{DeltaIndex, DeltaName, index_name, index_path};
 use trefoil_format::checksum::Checksum;
@@ -65,8 +66,23 @@ pub fn delete_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
     if repo.dir().open_dir_opt(name.dir())?.is_none() {
         return Err(RepoError::Refused(format!("Can't find delta {name}")));
     }
-    repo.dir().remove_all(name.dir())?;
-    Ok(())
+    remove_delta(repo, name)
+}
+
+/// Takes a delta away in one step, and then deletes it: dying in between leaves it in `tmp`,
+/// where the next transaction finds it when it is old, and never a part of it in its place.
+pub(crate) fn remove_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let gone = format!("tmp/gone-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    repo.dir().ensure_dir("tmp", DIR_MODE)?;
+    // Of a dead process with the same number.
+    repo.dir().remove_all(&gone)?;
+    repo.dir().rename(name.dir(), repo.dir(), &gone)?;
+    match repo.dir().remove_all(&gone) {
+        // It is old: a transaction may be at the same.
+        Err(e) if e.is_not_found() => Ok(()),
+        removed => Ok(removed.map(|_| ())?),
+    }
 }
 
 /// The deltas with the checksums of their superblocks, as the summary lists them.

@@ -5,7 +5,7 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::LockMode;
 
-use crate::delta::list_deltas;
+use crate::delta::{list_deltas, remove_delta};
 use crate::{Repo, Result};
 
 /// Deletes the static deltas that lead to `commit` and gives their number. Takes the exclusive
@@ -24,7 +24,7 @@ fn remove(repo: &Repo, goes: impl Fn(&DeltaName) -> Result<bool>) -> Result<u64>
     let mut removed = 0;
     for delta in list_deltas(repo)? {
         if goes(&delta)? {
-            repo.dir().remove_all(delta.dir())?;
+            remove_delta(repo, &delta)?;
             removed += 1;
         }
     }

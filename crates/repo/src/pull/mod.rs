@@ -305,14 +305,12 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
     {
         remote::mirror_summary(dest, &files.bytes, files.signatures.as_deref())?;
     }
+    if !options.commit_only && options.subdirs.is_empty() {
+        done.into_keys().for_each(|commit| txn.mark_complete(commit));
+    }
     stats.content_bytes_written = txn.commit()?.content_bytes_written;
     for commit in fetched {
         dest.remove_tombstone(&commit)?;
-    }
-    if !options.commit_only && options.subdirs.is_empty() {
-        for commit in done.into_keys() {
-            dest.set_commit_state(&commit, CommitState::Normal)?;
-        }
     }
     Ok(stats)
 }

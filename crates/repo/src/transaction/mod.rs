@@ -82,6 +82,7 @@ pub struct Transaction<'r> {
     budget: SpaceBudget,
     staged: Mutex<HashSet<ObjectName>>,
     refs: Mutex<QueuedRefs>,
+    complete: Mutex<Vec<Checksum>>,
     tally: Tally,
     sizes: Sizes,
     /// Directory metadata that was found to be there.
@@ -102,13 +103,14 @@ impl Repo {
     fn begin_staged(&self, leftover: Leftover) -> Result<Transaction<'_>> {
         let lock = self.lock(LockMode::Shared)?;
         let budget = SpaceBudget::new(self)?;
-        let stage = Stage::new(self.dir(), self.boot_id(), leftover)?;
+        let stage = Stage::new(self, leftover)?;
         Ok(Transaction {
             repo: self,
             stage,
             budget,
             staged: Mutex::default(),
             refs: Mutex::default(),
+            complete: Mutex::default(),
             tally: Tally::default(),
             sizes: Sizes::default(),
             present: Mutex::default(),
@@ -275,6 +277,7 @@ impl<'r> Transaction<'r> {
         let fsync = self.repo.config().fsync;
         let refs = std::mem::take(&mut *self.refs.lock().expect("no holder panics"));
         if staged.is_empty() {
+            self.remove_marks()?;
             for (refspec, target) in &refs.plain {
                 self.repo.set_ref(refspec, target.as_ref())?;
             }
@@ -304,13 +307,14 @@ impl<'r> Transaction<'r> {
         if fsync {
             repo.objects().sync_fs()?;
         }
+        self.remove_marks()?;
         let Some(new) = new.transpose()? else {
             return refs.iter().try_for_each(|(r, target)| repo.set_ref(r, target.as_ref()));
         };
         if new.is_empty() {
             return Ok(());
         }
-        new.into_iter().try_for_each(|file| file.publish(repo, fsync))?;
+        new.into_iter().try_for_each(|file| file.publish(fsync))?;
         repo.touch()
     }
 
@@ -342,5 +346,17 @@ impl<'r> Transaction<'r> {
     /// Marks a commit as incomplete at once, before its first object can become visible.
     pub fn mark_partial(&self, commit: &Checksum) -> Result<()> {
         self.repo.set_commit_state(commit, CommitState::Partial)
+    }
+
+    /// Says that with this transaction the commit is whole. Its mark goes when all objects are
+    /// durable and before any ref is moved: what a ref leads to is never taken for a part.
+    pub fn mark_complete(&self, commit: Checksum) {
+        self.complete.lock().expect("no holder panics").push(commit);
+    }
+
+    fn remove_marks(&self) -> Result<()> {
+        let complete = self.complete.lock().expect("no holder panics");
+        let mut commits = complete.iter();
+        commits.try_for_each(|commit| self.repo.set_commit_state(commit, CommitState::Normal))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use trefoil_format::object::ObjectName;
 use trefoil_fsat::{Dir, File, Lock, LockMode};
 
-use crate::{RepoError, Result};
+use crate::{Repo, RepoError, Result};
 
 /// libostree's names below `tmp/`, and its lock file beside each: it removes those of an earlier
 /// boot and reuses those of this one, unless they are locked.
@@ -13,6 +13,8 @@ const PREFIX: &str = "staging-";
 const LOCK_SUFFIX: &str = "-lock";
 /// The mode of metadata, and of content in an archive.
 const OBJECT_MODE: u32 = 0o644;
+/// What has a life of its own below `tmp`.
+const CACHE: &str = "cache";
 /// Simultaneous transactions on one repository; the limit only bounds the search for a name.
 const MOST: u32 = 1000;
 
@@ -50,9 +52,10 @@ impl Leftover {
 }
 
 impl Stage {
-    pub fn new(repo: &Dir, boot_id: &str, leftover: Leftover) -> Result<Stage> {
-        repo.ensure_dir("tmp", 0o775)?;
-        let tmp = repo.open_dir("tmp")?;
+    pub fn new(repo: &Repo, leftover: Leftover) -> Result<Stage> {
+        let boot_id = repo.boot_id();
+        repo.dir().ensure_dir("tmp", 0o775)?;
+        let tmp = repo.dir().open_dir("tmp")?;
         remove_abandoned(&tmp, boot_id)?;
         let prefix = format!("{PREFIX}{boot_id}-{}", leftover.letter());
         for number in 0..MOST {
@@ -63,6 +66,7 @@ impl Stage {
             }
             tmp.ensure_dir(&name, 0o700)?;
             let dir = tmp.open_dir(&name)?;
+            remove_expired(&tmp, repo.config().tmp_expiry)?;
             return Ok(Stage {
                 tmp,
                 dir,
@@ -160,6 +164,29 @@ pub(super) fn remove_abandoned(tmp: &Dir, boot_id: &str) -> Result<()> {
         if let Some(_lock) = take_lock(tmp, name)? {
             tmp.remove_all(name)?;
             tmp.unlink_opt(format!("{name}{LOCK_SUFFIX}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what lies in `tmp` for longer than it may and is no staging directory: temporary files
+/// of writers that died, of whatever program. The time now is that of the file system, which
+/// has just made a name in `tmp`. What counts is the last change of any kind: a link to an
+/// object that somebody made right now has the old times of the object.
+fn remove_expired(tmp: &Dir, expiry: Duration) -> Result<()> {
+    let mut oldest = tmp.stat_self()?.mtime;
+    oldest.sec = oldest.sec.saturating_sub_unsigned(expiry.as_secs());
+    for entry in tmp.entries()? {
+        let name = entry.name.to_string_lossy();
+        if name == CACHE || name.starts_with(PREFIX) {
+            continue;
+        }
+        if tmp.stat_opt(&entry.name)?.is_some_and(|stat| stat.ctime < oldest) {
+            match tmp.remove_all(&entry.name) {
+                // Another transaction was faster.
+                Err(e) if e.is_not_found() => {}
+                removed => drop(removed?),
+            }
         }
     }
     Ok(())

@@ -8,6 +8,7 @@
 mod concurrent;
 mod finder;
 mod fsck;
+mod leftovers;
 mod prune;
 mod pull;
 mod remotes;

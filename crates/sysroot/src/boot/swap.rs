@@ -1,5 +1,5 @@
 use trefoil_format::checksum::Checksum;
-use trefoil_fsat::{Dir, Freeze};
+use trefoil_fsat::{Dir, Freeze, LockMode};
 
 use super::install::Batch;
 use super::{BootVersion, Bootloader, config_files, links, stamped};
@@ -270,6 +270,7 @@ pub(crate) fn write_refs(
     version: BootVersion,
     deployments: &[Deployment],
 ) -> Result<()> {
+    let _unpruned = sysroot.repo().lock(LockMode::Shared)?;
     let staged = sysroot.staged().into_iter();
     let commits: Vec<Checksum> = staged.chain(deployments).map(|d| d.checksum).collect();
     crate::cleanup::write_ref_set(sysroot.repo_mut(), version, &commits)

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use trefoil_fsat::Dir;
+use trefoil_fsat::{Dir, LockMode};
 
 use super::plan::{DeployPlan, Parts, label};
 use super::{BuiltTree, TreeBuilder, TreeMethod, TreeStats, deploy_dir, etc, var};
@@ -82,6 +82,9 @@ impl Sysroot {
         let before = CleanupOptions { prune: false };
         self.cleanup(lock, builder, before).during(|| "Performing initial cleanup".into())?;
         account.end("cleanup");
+        // Nobody prunes from here until refs keep the commit.
+        let unpruned = self.repo().lock(LockMode::Shared)?;
+        self.repo().load_commit(&plan.parts.checksum)?;
         if plan.parts.options.stage {
             return self.stage(lock, plan, builder, account);
         }
@@ -93,6 +96,7 @@ impl Sysroot {
         let list = self.next_deployments(&plan.parts);
         let layout = plan.parts.layout.clone();
         let swap = write_deployments(self, lock, list, Some(layout))?;
+        drop(unpruned);
         account.end("boot");
         if let Some(applied) = &merged {
             etc::seal(self, &plan.parts.deployment, &tree.dir.open_dir("etc")?, applied)?;

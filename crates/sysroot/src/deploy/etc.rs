@@ -126,13 +126,17 @@ pub fn load_index(
 
 /// Deletes the index of a tree that is gone.
 pub(crate) fn forget_index(sysroot: &Sysroot, stateroot: &str, tree: &str) -> Result<()> {
-    sysroot.ostree().unlink_opt(format!("{INDEX_DIR}/{}", index_name(stateroot, tree)))?;
+    let Some(state) = sysroot.ostree().open_dir_opt(INDEX_DIR)? else { return Ok(()) };
+    let name = index_name(stateroot, tree);
+    state.unlink_opt(&name)?;
+    state.unlink_unfinished(&name)?;
     Ok(())
 }
 
 /// Gives the index of a tree that gets another name that name. A missing one is fine.
 pub(crate) fn rename_index(sysroot: &Sysroot, stateroot: &str, from: &str, to: &str) -> Result<()> {
     let Some(state) = sysroot.ostree().open_dir_opt(INDEX_DIR)? else { return Ok(()) };
+    state.unlink_unfinished(&index_name(stateroot, from))?;
     match state.rename(index_name(stateroot, from), &state, index_name(stateroot, to)) {
         Err(e) if !e.is_not_found() => Err(e.into()),
         _ => Ok(()),

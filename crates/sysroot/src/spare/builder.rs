@@ -152,11 +152,13 @@ impl SpareBuilder {
     fn build_full(&self, sysroot: &Sysroot, target: &TreeTarget<'_>) -> Result<BuiltTree> {
         let step = || "Checking out deployment tree".to_string();
         let store = Store::create(sysroot, target.stateroot)?;
-        // Its time would come at the next deploy, with the same verdict.
-        for spare in store.spares()? {
-            if self.recycle {
+        if self.recycle {
+            // Its time would come at the next deploy, with the same verdict.
+            for spare in store.spares()? {
                 store.drop_spare(sysroot.repo(), &spare)?;
             }
+            // What there is of one whose tree was never brought here.
+            store.forget_commit(sysroot.repo())?;
         }
         store.discard_work()?;
         store.forget(target.name)?;

@@ -74,6 +74,8 @@ impl Sysroot {
             store.drop_spare(self.repo(), &spare)?;
             dropped = true;
         }
+        // A run that died on the way may have left what keeps the spare's commit.
+        store.forget_commit(self.repo())?;
         Ok(dropped)
     }
 

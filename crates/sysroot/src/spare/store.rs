@@ -148,6 +148,12 @@ impl Store {
     pub fn drop_spare(&self, repo: &Repo, spare: &Sealed) -> Result<()> {
         self.dir.unlink_opt(SPARE_DIRS)?;
         self.dir.remove_all(&spare.name)?;
+        self.forget_commit(repo)
+    }
+
+    /// Lets the commit of a spare go that is no more.
+    pub fn forget_commit(&self, repo: &Repo) -> Result<()> {
+        self.dir.unlink_opt(SPARE_DIRS)?;
         self.set_ref(repo, None)
     }
 

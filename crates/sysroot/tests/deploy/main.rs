@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod half_done;
 mod interrupted;
 mod like_libostree;
 mod refused;

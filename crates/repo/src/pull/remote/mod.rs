@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::transport::Transport;
 use super::{Outcome, PullOptions, PullStats};
-use crate::{CommitState, Repo};
+use crate::Repo;
 use engine::Engine;
 pub(super) use resolve::Wanted;
 pub(super) use summary::mirror_summary;
@@ -107,14 +107,12 @@ pub fn pull_remote(
     {
         summary.mirror(dest)?;
     }
+    if !options.commit_only && options.subdirs.is_empty() {
+        finished.commits.iter().for_each(|commit| txn.mark_complete(*commit));
+    }
     stats.content_bytes_written = txn.commit()?.content_bytes_written;
     for commit in &finished.fetched {
         dest.remove_tombstone(commit)?;
-    }
-    if !options.commit_only && options.subdirs.is_empty() {
-        for commit in &finished.commits {
-            dest.set_commit_state(commit, CommitState::Normal)?;
-        }
     }
     Ok(stats)
 }
