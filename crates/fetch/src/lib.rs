@@ -13,6 +13,8 @@ mod body;
 mod client;
 mod cookies;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 mod httpdate;
 mod metalink;
 mod mirrors;

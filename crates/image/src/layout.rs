@@ -120,7 +120,7 @@ impl Layout {
         let mut partitions = Vec::new();
         for (number, entry) in disk.partitions() {
             let Some(role) = Role::of_type(&entry.part_type_guid) else { continue };
-            let sectors = (entry.last_lba + 1).saturating_sub(entry.first_lba);
+            let sectors = entry.last_lba.saturating_add(1).saturating_sub(entry.first_lba);
             partitions.push(Partition {
                 role,
                 number: *number,

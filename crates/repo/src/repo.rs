@@ -35,6 +35,12 @@ impl Repo {
         Repo::open_nested(dir, PARENT_DEPTH)
     }
 
+    /// As [`Repo::open`] for a repository that somebody else configured: one that names a parent
+    /// is refused, since that may be any directory of this machine.
+    pub fn open_alone(dir: Dir) -> Result<Repo> {
+        Repo::open_nested(dir, 0)
+    }
+
     fn open_nested(dir: Dir, depth: usize) -> Result<Repo> {
         let missing = |missing| RepoError::NotARepo { path: dir.path().to_path_buf(), missing };
         let Some(objects) = dir.open_dir_opt("objects")? else {
@@ -52,7 +58,7 @@ impl Repo {
             }
             Some(path) => {
                 return Err(RepoError::Refused(format!(
-                    "parent repositories are nested too deeply at {path}"
+                    "the parent repository {path} is not looked into from here"
                 )));
             }
         };

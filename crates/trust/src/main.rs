@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod figures;
+mod fuzz;
 mod report;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Feed bytes that nobody vouches for to everything that parses them
+    Fuzz(fuzz::Options),
     /// Write docs/trust.md from the figures of the last runs
     Report(report::Options),
 }
@@ -33,6 +36,7 @@ enum Verb {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.verb {
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Report(options) => report::run(&options),
     };
     match outcome {
