@@ -27,6 +27,7 @@ pub struct Repo {
     parent: Option<Box<Repo>>,
     recent_dirtrees: RecentDirtrees,
     boot_id: String,
+    owner: u32,
 }
 
 impl Repo {
@@ -63,7 +64,9 @@ impl Repo {
             }
         };
         let boot_id = NO_BOOT.to_string();
+        let owner = dir.stat_self()?.uid;
         Ok(Repo {
+            owner,
             dir,
             objects,
             config,
@@ -116,6 +119,11 @@ impl Repo {
     /// How content objects are stored.
     pub fn mode(&self) -> RepoMode {
         self.config.mode
+    }
+
+    /// The user the directory belongs to.
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner
     }
 
     pub(crate) fn recent_dirtrees(&self) -> &RecentDirtrees {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests look at the real file system")]
 
+mod hostile;
 mod killed;
 mod lab;
 mod refused;

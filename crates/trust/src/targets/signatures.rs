@@ -27,8 +27,11 @@ fn run(bytes: &[u8]) {
         let keys = ring.keys(NOW).expect("keys can be listed");
         let written = ring.to_bytes().expect("what was read can be written");
         let mut again = Keyring::default();
-        again.add(&written).expect("what was written can be read");
-        assert_eq!(again.keys(NOW).expect("keys can be listed").len(), keys.len());
+        // A key of which nothing holds is left out, as `gpg --export` does.
+        if !written.is_empty() {
+            again.add(&written).expect("what was written can be read");
+            assert!(again.keys(NOW).expect("keys can be listed").len() <= keys.len());
+        }
         let _ = ring.verify(DATA, &[bytes], NOW);
     }
     if let Ok(reports) = RING.verify(DATA, &[bytes], NOW) {

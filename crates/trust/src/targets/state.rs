@@ -22,3 +22,20 @@ fn run(bytes: &[u8]) {
     let (files, dirs) = read_index(bytes);
     assert!(files + dirs <= bytes.len());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guards the target itself: every format is read from its seed, so that what grows from it
+    /// reaches into the readers.
+    #[test]
+    fn the_seeds_are_read() {
+        let seal = include_bytes!("../../corpus/state/seal-record");
+        assert!(fuzzing::seal_record(seal).is_some());
+        assert!(fuzzing::etc_index(include_bytes!("../../corpus/state/etc-index")).is_some());
+        assert!(fuzzing::staged_state(include_bytes!("../../corpus/state/staged")).is_some());
+        assert!(fuzzing::bootcsums(include_bytes!("../../corpus/state/bootcsums")).is_some());
+        assert_eq!(read_index(include_bytes!("../../corpus/state/commit-index")), (3, 3));
+    }
+}

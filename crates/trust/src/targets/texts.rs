@@ -48,31 +48,32 @@ fn same<T: PartialEq + Debug + Display, E: Debug>(
 }
 
 fn key_file(text: &str) {
-    let Ok(mut file) = KeyFile::parse(text) else { return };
+    let Ok(file) = KeyFile::parse(text) else { return };
     let written = file.to_string();
     let again = KeyFile::parse(&written).expect("what was written can be read");
     assert_eq!(again.to_string(), written);
-    let groups: Vec<String> = file.groups().map(str::to_string).collect();
-    for group in &groups {
-        let keys: Vec<String> = file.keys(group).map(str::to_string).collect();
-        for key in &keys {
+    let mut changed = file.clone();
+    for group in file.groups() {
+        for key in file.keys(group) {
             assert_eq!(again.raw(group, key), file.raw(group, key));
             let value = file.string(group, key);
             let _ = (file.bool(group, key), file.uint(group, key));
             let list = file.list(group, key);
             if let Some(value) = value
-                && file.set_string(group, key, &value).is_ok()
+                && changed.set_string(group, key, &value).is_ok()
             {
-                assert_eq!(file.string(group, key), Some(value));
+                assert_eq!(changed.string(group, key), Some(value));
             }
             if let Some(list) = list
-                && file.set_list(group, key, &list).is_ok()
+                && changed.set_list(group, key, &list).is_ok()
             {
-                assert_eq!(file.list(group, key), Some(list));
+                assert_eq!(changed.list(group, key), Some(list));
             }
         }
-        KeyFile::parse(&file.to_string()).expect("it holds what was set");
     }
+    let written = changed.to_string();
+    let again = KeyFile::parse(&written).expect("it holds what was set");
+    assert_eq!(again.to_string(), written);
     let _ = RepoConfig::from_key_file(file);
 }
 
