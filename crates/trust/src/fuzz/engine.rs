@@ -44,6 +44,13 @@ impl Engine {
         // The libraries below are optimised in any debug build and shared with it.
         cargo.args(["--config", "profile.dev.opt-level=1"]).env("CARGO_INCREMENTAL", "0");
         cargo.env("RUSTC_WORKSPACE_WRAPPER", package().join("instrument"));
+        // What `cargo run` told this process about our package would be news to the build
+        // scripts of others, and have them run again.
+        let told = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+            let name = name.to_string_lossy();
+            ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
+        });
+        told.for_each(|name| drop(cargo.env_remove(name)));
         cargo.stderr(std::process::Stdio::inherit());
         let output = cargo.output().map_err(|e| format!("cannot run cargo: {e}"))?;
         if !output.status.success() {
