@@ -50,7 +50,9 @@ impl Engine {
             let name = name.to_string_lossy();
             ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.starts_with(start))
         });
-        told.for_each(|name| drop(cargo.env_remove(name)));
+        for name in told {
+            cargo.env_remove(name);
+        }
         cargo.stderr(std::process::Stdio::inherit());
         let output = cargo.output().map_err(|e| format!("cannot run cargo: {e}"))?;
         if !output.status.success() {
@@ -106,12 +108,12 @@ impl Engine {
 
 /// The path of the program in what cargo says of its build.
 fn executable(messages: &str) -> Option<PathBuf> {
-    let told = messages.lines().filter_map(|line| {
+    let mut told = messages.lines().filter_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let path = message.get("executable")?.as_str()?;
         path.ends_with("trust-engine").then(|| PathBuf::from(path))
     });
-    told.last()
+    told.next_back()
 }
 
 /// The last number that stands behind `label`.

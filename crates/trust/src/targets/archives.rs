@@ -19,7 +19,7 @@ fn run(bytes: &[u8]) {
     let _ = read_archive(bytes, HOLES);
     in_places(|_, bare| {
         let options = ArchiveOptions {
-            autocreate_parents: bytes.len() % 2 == 0,
+            autocreate_parents: bytes.len().is_multiple_of(2),
             max_hole_bytes: HOLES,
             ..ArchiveOptions::default()
         };

@@ -60,7 +60,7 @@ fn make(part: &Part, size: u64, pieces: &[Piece]) {
 
 /// Something to patch.
 fn old() -> Vec<u8> {
-    (0..4096u32).map(|n| (n * n >> 3) as u8).collect()
+    (0..4096u32).map(|n| ((n * n) >> 3) as u8).collect()
 }
 
 /// The bytes as a patch: the size it has to make stands before it.

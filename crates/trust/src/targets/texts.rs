@@ -49,6 +49,10 @@ fn same<T: PartialEq + Debug + Display, E: Debug>(
 
 fn key_file(text: &str) {
     let Ok(file) = KeyFile::parse(text) else { return };
+    // As in GLib: it belongs to a last line that does not end, and to the end of one that does.
+    if text.ends_with('\r') {
+        return;
+    }
     let written = file.to_string();
     let again = KeyFile::parse(&written).expect("what was written can be read");
     assert_eq!(again.to_string(), written);
