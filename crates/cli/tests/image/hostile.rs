@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::lab::{Lab, can_attach, tool};
@@ -77,4 +77,22 @@ fn nothing_leads_out_of_an_image() {
     );
     lab.must(&["image", "update", "disk.img", "os"]);
     assert_eq!(lab.versions(), ["2", "1"]);
+}
+
+/// Guards: an initramfs that only root may read in the image is not for everybody outside of it.
+#[test]
+fn secrets_of_an_image_stay_secret() {
+    if !can_attach(&["mkfs.ext4"]) {
+        return;
+    }
+    let lab = Lab::new(10);
+    lab.tree.set_mode("usr/lib/modules/6.1.0/initramfs.img", 0o600);
+    lab.create(&[]);
+    fs::create_dir(lab.path("out")).expect("the folder is writable");
+    lab.must(&["image", "kernel", "disk.img", "out"]);
+    let mode = |name: &str| {
+        let meta = fs::metadata(lab.path("out").join(name)).expect("it was written");
+        meta.permissions().mode() & 0o777
+    };
+    assert_eq!((mode("vmlinuz"), mode("initramfs.img")), (0o644, 0o600));
 }
