@@ -14,6 +14,8 @@ mod caller;
 mod client;
 mod cookies;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 mod httpdate;
 mod metalink;
 mod mirrors;

@@ -13,8 +13,9 @@ const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 /// A held directory: every access is by a path relative to it.
 ///
 /// A relative path of several components never leaves the directory and passes no symbolic
-/// link where it is opened; names given to the other calls should be single components or
-/// paths through directories that only trusted parties write.
+/// link where something is opened, made, renamed or removed by it. What is looked at or linked
+/// from ([`Dir::stat`], [`Dir::read_link`], the first name of [`Dir::link`]) is named through
+/// directories that only trusted parties write, which saves two calls for each object.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
@@ -67,15 +68,24 @@ impl Dir {
             if !rel.as_os_str().as_encoded_bytes().contains(&b'/') {
                 return rustix::fs::openat(&self.fd, rel, flags | OFlags::NOFOLLOW, mode);
             }
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            loop {
-                match rustix::fs::openat2(&self.fd, rel, flags, mode, resolve) {
-                    // A rename elsewhere made the kernel unsure; it asks to try again.
-                    Err(Errno::AGAIN) => {}
-                    other => return other,
-                }
-            }
+            open_beneath(&self.fd, rel, flags, mode)
         })
+    }
+
+    /// Calls with the directory that holds the last component of `rel`, and that component.
+    fn beneath<T>(
+        &self,
+        rel: &Path,
+        call: impl FnOnce(BorrowedFd<'_>, &Path) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        if !rel.as_os_str().as_encoded_bytes().contains(&b'/') {
+            return call(self.fd(), rel);
+        }
+        let (Some(parent), Some(name)) = (rel.parent(), rel.file_name()) else {
+            return Err(Errno::INVAL);
+        };
+        let parent = open_beneath(&self.fd, parent, DIR_FLAGS | OFlags::PATH, Mode::empty())?;
+        call(parent.as_fd(), Path::new(name))
     }
 
     /// Opens a directory beneath this one, following no symbolic link.
@@ -217,7 +227,9 @@ impl Dir {
     pub fn mkdir(&self, rel: impl AsRef<Path>, mode: u32) -> Result<()> {
         let rel = rel.as_ref();
         let mode = Mode::from_raw_mode(mode & 0o7777);
-        self.run(Op::Mkdir, rel, || rustix::fs::mkdirat(&self.fd, rel, mode))
+        self.run(Op::Mkdir, rel, || {
+            self.beneath(rel, |dir, name| rustix::fs::mkdirat(dir, name, mode))
+        })
     }
 
     /// Makes a directory unless there is one; false where there was.
@@ -247,13 +259,19 @@ impl Dir {
     /// Removes an empty directory.
     pub fn rmdir(&self, rel: impl AsRef<Path>) -> Result<()> {
         let rel = rel.as_ref();
-        self.run(Op::Rmdir, rel, || rustix::fs::unlinkat(&self.fd, rel, AtFlags::REMOVEDIR))
+        let flags = AtFlags::REMOVEDIR;
+        self.run(Op::Rmdir, rel, || {
+            self.beneath(rel, |dir, name| rustix::fs::unlinkat(dir, name, flags))
+        })
     }
 
     /// Removes a name that is not a directory.
     pub fn unlink(&self, rel: impl AsRef<Path>) -> Result<()> {
         let rel = rel.as_ref();
-        self.run(Op::Unlink, rel, || rustix::fs::unlinkat(&self.fd, rel, AtFlags::empty()))
+        let flags = AtFlags::empty();
+        self.run(Op::Unlink, rel, || {
+            self.beneath(rel, |dir, name| rustix::fs::unlinkat(dir, name, flags))
+        })
     }
 
     /// As [`Dir::unlink`]; false where nothing has that name.
@@ -289,10 +307,12 @@ impl Dir {
 
     fn rename_with(&self, from: &Path, target: &Dir, to: &Path, flags: RenameFlags) -> Result<()> {
         target.run(Op::Rename, to, || {
-            if flags.is_empty() {
-                return rustix::fs::renameat(&self.fd, from, &target.fd, to);
-            }
-            rustix::fs::renameat_with(&self.fd, from, &target.fd, to, flags)
+            self.beneath(from, |dir, from| {
+                target.beneath(to, |target, to| match flags.is_empty() {
+                    true => rustix::fs::renameat(dir, from, target, to),
+                    false => rustix::fs::renameat_with(dir, from, target, to, flags),
+                })
+            })
         })
     }
 
@@ -300,14 +320,18 @@ impl Dir {
     pub fn link(&self, from: impl AsRef<Path>, target: &Dir, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         target.run(Op::Link, to, || {
-            rustix::fs::linkat(&self.fd, from, &target.fd, to, AtFlags::empty())
+            target.beneath(to, |target, to| {
+                rustix::fs::linkat(&self.fd, from, target, to, AtFlags::empty())
+            })
         })
     }
 
     /// Makes a symbolic link; fails where the name is taken.
     pub fn symlink(&self, target: impl AsRef<Path>, rel: impl AsRef<Path>) -> Result<()> {
         let rel = rel.as_ref();
-        self.run(Op::Symlink, rel, || rustix::fs::symlinkat(target.as_ref(), &self.fd, rel))
+        self.run(Op::Symlink, rel, || {
+            self.beneath(rel, |dir, name| rustix::fs::symlinkat(target.as_ref(), dir, name))
+        })
     }
 
     /// Makes the character device 0:0 that overlayfs reads as "deleted here".
@@ -316,7 +340,7 @@ impl Dir {
         let mode = Mode::from_raw_mode(mode & 0o7777);
         self.run(Op::Mknod, rel, || {
             let kind = rustix::fs::FileType::CharacterDevice;
-            rustix::fs::mknodat(&self.fd, rel, kind, mode, 0)
+            self.beneath(rel, |dir, name| rustix::fs::mknodat(dir, name, kind, mode, 0))
         })
     }
 
@@ -397,6 +421,23 @@ impl Dir {
 /// The name of a file that is to become `rel`.
 fn unfinished(rel: &str) -> String {
     format!(".{rel}.tmp")
+}
+
+/// Opens a path that stays beneath the directory and leads through no symbolic link.
+fn open_beneath(
+    dir: impl AsFd,
+    rel: &Path,
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match rustix::fs::openat2(&dir, rel, flags, mode, resolve) {
+            // A rename elsewhere made the kernel unsure; it asks to try again.
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+    }
 }
 
 /// Turns "nothing has that name" into `None`.

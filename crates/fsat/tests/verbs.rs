@@ -28,6 +28,39 @@ fn opens_stay_beneath() {
     assert!(dir.read_beneath_opt("a/out/passwd", 1 << 20).is_err());
 }
 
+/// Guards: a link in the path does not lead what is made, renamed or removed out of the held
+/// directory either.
+#[test]
+fn changes_stay_beneath() {
+    let (temp, dir) = scratch(&Fs::new());
+    let elsewhere = tempfile::tempdir().expect("temporary directory");
+    fs::create_dir_all(temp.path().join("a/b")).expect("mkdir");
+    fs::create_dir(elsewhere.path().join("dir")).expect("mkdir");
+    fs::write(elsewhere.path().join("file"), "theirs").expect("write");
+    symlink(elsewhere.path(), temp.path().join("a/out")).expect("symlink");
+    dir.write("own", b"own", 0o644).expect("write");
+    let list = || fs::read_dir(elsewhere.path()).expect("list").count();
+    assert!(dir.mkdir("a/out/new", 0o755).is_err());
+    assert!(dir.ensure_dirs("a/out/new/deeper", 0o755).is_err());
+    assert!(dir.create_file("a/out/new", 0o644).is_err());
+    assert!(dir.symlink("target", "a/out/new").is_err());
+    assert!(dir.link("own", &dir, "a/out/new").is_err());
+    assert!(dir.rename("own", &dir, "a/out/new").is_err());
+    assert!(dir.rename("a/out/file", &dir, "taken").is_err());
+    assert!(dir.exchange("own", &dir, "a/out/file").is_err());
+    assert!(dir.unlink("a/out/file").is_err());
+    assert!(dir.rmdir("a/out/dir").is_err());
+    assert!(dir.remove_all("a/out/dir").is_err());
+    assert!(dir.unlink("../own").is_err());
+    assert_eq!(list(), 2, "something changed elsewhere");
+    dir.mkdir("a/b/new", 0o755).expect("no link on the way");
+    dir.rename("own", &dir, "a/b/new/own").expect("no link on the way");
+    dir.link("a/b/new/own", &dir, "a/b/linked").expect("no link on the way");
+    dir.unlink("a/b/linked").expect("no link on the way");
+    dir.remove_all("a/b").expect("no link on the way");
+    assert!(dir.unlink("a/out").is_ok(), "a link itself can be removed");
+}
+
 /// Guards: every counter counts what its name says, and bytes are bytes.
 #[test]
 fn work_is_counted() {

@@ -130,9 +130,12 @@ impl Workshop<'_> {
         let boot = layout.find(Role::Boot);
         if let Some(boot) = boot {
             let at = self.root.join("boot");
+            let inside = self.fs.open_dir(self.root)?;
             if self.access == Access::ReadWrite {
-                self.fs.open_dir(self.root)?.ensure_dir("boot", 0o755)?;
+                inside.ensure_dir("boot", 0o755)?;
             }
+            // `mount` would follow a link, out of the image. Nobody else can lay one now.
+            drop(inside.open_dir("boot")?);
             self.mount_one(boot, &at, &before)?;
         }
         prepare(self.root)?;

@@ -49,7 +49,10 @@ fn copy(boot: &Dir, from: &str, to: &Dir, name: &str) -> Result<String> {
     let source = boot.open_file(from)?;
     let draft = format!(".{name}.tmp");
     to.unlink_opt(&draft)?;
-    to.create_file(&draft, 0o644)?.copy_from(&source)?;
+    let copy = to.create_file(&draft, 0o600)?;
+    copy.copy_from(&source)?;
+    // An initramfs may hold secrets; it says so by its mode.
+    copy.set_mode(source.stat()?.mode & 0o644)?;
     to.rename(&draft, to, name)?;
     Ok(to.path().join(name).display().to_string())
 }

@@ -14,6 +14,12 @@ const ALIGNMENT: u64 = MIB;
 const ESP_SIZE: u64 = 64 * MIB;
 /// A root of less than this holds no system.
 const SMALLEST_ROOT: u64 = 32 * MIB;
+/// How the header of a table begins, and how much of it we look at, in bytes.
+const SIGNATURE: &[u8] = b"EFI PART";
+const HEADER: usize = 92;
+/// Every program writes 128 entries of this size.
+const ENTRY_SIZE: u32 = 128;
+const MOST_ENTRIES: u32 = 1024;
 /// "Boot this one" for a BIOS boot loader.
 const LEGACY_BIOS_BOOTABLE: u64 = 1 << 2;
 
@@ -116,11 +122,12 @@ impl Layout {
     /// # Errors
     /// There is none, it is damaged, or it has no root partition or several.
     pub(crate) fn read(file: &mut File, path: &Path) -> Result<Layout> {
+        check_entries(file, path)?;
         let disk = gpt::GptConfig::new().open_from_device(file).map_err(ImageError::table(path))?;
         let mut partitions = Vec::new();
         for (number, entry) in disk.partitions() {
             let Some(role) = Role::of_type(&entry.part_type_guid) else { continue };
-            let sectors = (entry.last_lba + 1).saturating_sub(entry.first_lba);
+            let sectors = entry.last_lba.saturating_add(1).saturating_sub(entry.first_lba);
             partitions.push(Partition {
                 role,
                 number: *number,
@@ -151,6 +158,32 @@ impl Layout {
         let none = || ImageError::Refused("the disk has no root partition".into());
         self.find(Role::Root).ok_or_else(none)
     }
+}
+
+/// Refuses what the library reads the entries of without a bound, or not at all: both headers, at
+/// the beginning and at the end of the disk, tell how many there are and how large they are.
+fn check_entries(file: &File, path: &Path) -> Result<()> {
+    let last = file.stat()?.size.saturating_sub(SECTOR) / SECTOR * SECTOR;
+    for start in [SECTOR, last] {
+        let mut header = [0; HEADER];
+        let mut filled = 0;
+        while filled < HEADER {
+            match file.read_at(&mut header[filled..], start + filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        let number = |at: usize| header[at..].first_chunk().map_or(0, |n| u32::from_le_bytes(*n));
+        let (count, size) = (number(80), number(84));
+        if header.starts_with(SIGNATURE) && (count > MOST_ENTRIES || size != ENTRY_SIZE) {
+            return Err(ImageError::Refused(format!(
+                "{} has a partition table of {count} entries of {size} bytes; not more than \
+                 {MOST_ENTRIES} of {ENTRY_SIZE} are read",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Use, start and size in bytes of each partition; the root comes last and takes what is left.

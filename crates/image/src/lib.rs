@@ -21,6 +21,8 @@ mod error;
 mod export;
 mod extlinux;
 mod filesystem;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hold;
 mod layout;
 mod loops;

@@ -67,9 +67,10 @@ impl Session {
         self.attached.filesystem()
     }
 
-    /// Opens the sysroot of the image.
+    /// Opens the sysroot of the image. Whoever ran it may have laid links that lead out of it.
     pub(crate) fn sysroot(&self) -> Result<Sysroot> {
-        let opened = Sysroot::open(&self.around.fs, self.root(), self.around.sysroot.clone());
+        let options = SysrootOptions { confined: true, ..self.around.sysroot.clone() };
+        let opened = Sysroot::open(&self.around.fs, self.root(), options);
         opened.during(|| "opening the sysroot in the image".into())
     }
 

@@ -19,6 +19,8 @@ mod error;
 pub mod export;
 pub mod finder;
 pub mod fsck;
+#[doc(hidden)]
+pub mod fuzzing;
 mod local_file;
 mod lock;
 mod lookup;

@@ -27,12 +27,19 @@ pub struct Repo {
     parent: Option<Box<Repo>>,
     recent_dirtrees: RecentDirtrees,
     boot_id: String,
+    owner: u32,
 }
 
 impl Repo {
     /// Opens the repository in `dir`.
     pub fn open(dir: Dir) -> Result<Repo> {
         Repo::open_nested(dir, PARENT_DEPTH)
+    }
+
+    /// As [`Repo::open`] for a repository that somebody else configured: one that names a parent
+    /// is refused, since that may be any directory of this machine.
+    pub fn open_alone(dir: Dir) -> Result<Repo> {
+        Repo::open_nested(dir, 0)
     }
 
     fn open_nested(dir: Dir, depth: usize) -> Result<Repo> {
@@ -52,12 +59,14 @@ impl Repo {
             }
             Some(path) => {
                 return Err(RepoError::Refused(format!(
-                    "parent repositories are nested too deeply at {path}"
+                    "the parent repository {path} is not looked into from here"
                 )));
             }
         };
         let boot_id = NO_BOOT.to_string();
+        let owner = dir.stat_self()?.uid;
         Ok(Repo {
+            owner,
             dir,
             objects,
             config,
@@ -110,6 +119,11 @@ impl Repo {
     /// How content objects are stored.
     pub fn mode(&self) -> RepoMode {
         self.config.mode
+    }
+
+    /// The user the directory belongs to.
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner
     }
 
     pub(crate) fn recent_dirtrees(&self) -> &RecentDirtrees {

@@ -61,6 +61,11 @@ impl Question {
     }
 }
 
+/// Whether a query is a question: for the fuzz targets.
+pub(crate) fn is_question(query: &str) -> bool {
+    Question::parse(query).is_some_and(|question| question.timeout <= LONGEST_TIMEOUT)
+}
+
 /// Everyone who waits.
 pub(crate) struct Followers {
     repo: Arc<Repo>,

@@ -71,6 +71,8 @@ mod conditional;
 mod connection;
 mod error;
 mod follow;
+#[doc(hidden)]
+pub mod fuzzing;
 mod open;
 mod pack;
 mod report;

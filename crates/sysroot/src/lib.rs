@@ -14,6 +14,8 @@ pub mod deploy;
 mod deployment;
 mod error;
 pub mod etc;
+#[doc(hidden)]
+pub mod fuzzing;
 mod kernel;
 mod lock;
 mod manage;

@@ -44,6 +44,9 @@ pub struct SysrootOptions {
     pub no_xattrs: bool,
     /// Entries are named `ostree-N-STATEROOT.conf`, as before libostree 2024.5.
     pub bootloader_naming_1: bool,
+    /// Somebody else wrote the sysroot, one in a disk image: no link in it is followed, to
+    /// `ostree`, `boot` or the repository, and no parent of the repository is looked into.
+    pub confined: bool,
     /// Which boot of the machine this is, for [`trefoil_repo::Repo::set_boot_id`].
     pub boot_id: Option<String>,
     /// The programs that writing boot entries may call.
@@ -71,7 +74,8 @@ impl Sysroot {
     ///
     /// # Errors
     /// No sysroot there; links or entries in a form that libostree does not write; the
-    /// repository on another file system than its deployments.
+    /// repository on another file system than its deployments; with
+    /// [`SysrootOptions::confined`] a way out of it.
     pub fn open(fs: &Fs, path: impl AsRef<Path>, options: SysrootOptions) -> Result<Sysroot> {
         let mut sysroot = Sysroot::open_unread(fs, path.as_ref(), options)?;
         sysroot.reload()?;
@@ -96,23 +100,30 @@ impl Sysroot {
 
     fn open_unread(fs: &Fs, path: &Path, options: SysrootOptions) -> Result<Sysroot> {
         let root = fs.open_dir(path)?;
-        let ostree = root.open_dir_following("ostree")?;
+        let open = |dir: &Dir, path: &str| match options.confined {
+            true => dir.open_dir(path),
+            false => dir.open_dir_following(path),
+        };
+        let ostree = open(&root, "ostree")?;
         let is_running_root = Some(root.stat_self()?.identity()) == options.running_root;
-        let boot = if root.exists("boot")? { Some(root.open_dir_following("boot")?) } else { None };
+        let boot = if root.exists("boot")? { Some(open(&root, "boot")?) } else { None };
         // On a running system `/ostree` leads to `/sysroot/ostree`: from there on no path
         // below passes a link.
         let dir = match root.read_link("ostree") {
             Ok(_) => ostree.open_dir_following("..")?,
             Err(_) => root,
         };
-        let repo_dir = dir.open_dir_following("ostree/repo").during(opening_repo)?;
+        let repo_dir = open(&dir, "ostree/repo").during(opening_repo)?;
         let (on, expected) = (repo_dir.stat_self()?.dev, ostree.stat_self()?.dev);
         if on != expected {
             return Err(SysrootError::State(format!(
                 "ostree/ on device {expected} but ostree/repo on device {on}"
             )));
         }
-        let mut repo = Repo::open(repo_dir).during(opening_repo)?;
+        let mut repo = match options.confined {
+            true => Repo::open_alone(repo_dir).during(opening_repo)?,
+            false => Repo::open(repo_dir).during(opening_repo)?,
+        };
         if let Some(id) = &options.boot_id {
             repo.set_boot_id(id.as_str());
         }

@@ -9,6 +9,7 @@
 
 mod faults;
 mod figures;
+mod fuzz;
 mod neighbours;
 mod report;
 
@@ -28,6 +29,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Feed bytes that nobody vouches for to everything that parses them
+    Fuzz(fuzz::Options),
     /// Fail every mutating call through the file system layer once, in every scenario
     Faults(faults::Options),
     /// Let both programs work on one repository and one sysroot at once
@@ -39,6 +42,7 @@ enum Verb {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.verb {
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Faults(options) => faults::run(&options),
         Verb::Neighbours(options) => neighbours::run(&options),
         Verb::Report(options) => report::run(&options),

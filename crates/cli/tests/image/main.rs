@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests look at the real file system")]
 
 mod dev;
+mod hostile;
 mod killed;
 mod lab;
 mod refused;

@@ -225,3 +225,11 @@ fn types_that_are_none() {
         refused(Type::parse(bad), "Invalid variant type");
     }
 }
+
+/// A string of a variant holds no NUL, and a text with one must not make one.
+#[test]
+fn a_nul_in_a_text() {
+    for text in ["'a\0b'", "{\"a\0\": <1>}", "b'\0'", "1\0"] {
+        refused(Value::parse_text(text), "NUL");
+    }
+}

@@ -22,8 +22,9 @@ pub enum ImportMethod {
 impl Transaction<'_> {
     /// Brings an object over from another local repository.
     ///
-    /// From a source of the same mode on the same file system it is linked, after its checksum
-    /// was verified unless the source is `trusted`. Anything else is read and written anew; of
+    /// From a source of the same mode and owner on the same file system it is linked, after its
+    /// checksum was verified unless the source is `trusted`. Anything else is read and written
+    /// anew: whoever owns a file that is linked could write to it ever after. Of
     /// a trusted source a file that does not have its checksum is taken under its name, as
     /// libostree takes it, and `fsck` tells.
     pub fn import_object(
@@ -57,8 +58,11 @@ impl Transaction<'_> {
     }
 
     /// Metadata is the same in every mode; content only between equal modes, and where a file
-    /// of `bare-user` needs nothing that `bare-user-only` cannot say.
+    /// of `bare-user` needs nothing that `bare-user-only` cannot say. Nothing of another owner.
     fn can_link(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
+        if from.owner() != self.repo.owner() {
+            return Ok(false);
+        }
         if name.kind != ObjectType::File {
             return Ok(true);
         }

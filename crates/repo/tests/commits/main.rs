@@ -19,6 +19,7 @@ mod options;
 mod random;
 mod refused;
 mod sample;
+mod secret;
 mod told;
 mod told_random;
 mod trees;

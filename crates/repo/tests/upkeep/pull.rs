@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 
 use trefoil_repo::pull::{PullOptions, PullRef, pull_local};
 use trefoil_repo::traverse::Depth;
@@ -54,6 +54,28 @@ fn same_mode_links() {
             assert_eq!(inode(name), inode("repo"), "{name} {object}");
         }
         ground.fsck_clean(name);
+    }
+}
+
+/// Guards: a file that another user owns never becomes one of ours, trusted or not: he could
+/// write to it ever after. libostree copies too, since after 2022.7.
+#[test]
+fn nothing_of_another_owner_is_linked() {
+    let Some(ground) = Ground::new() else { return };
+    ground.init("repo", "archive");
+    ground.history("repo", 1);
+    chown(ground.path("repo"), Some(1234), Some(1234)).expect("root gives files away");
+    for (name, trusted) in [("trusted", true), ("verified", false)] {
+        ground.init(name, "archive");
+        let options = PullOptions { trusted, ..PullOptions::default() };
+        let stats = pull_local(&ground.open(name), &ground.open("repo"), &options).expect("pull");
+        assert_eq!(stats.linked, 0);
+    }
+    for object in ground.objects("repo") {
+        let inode = |repo: &str| fs::metadata(ground.object(repo, &object)).expect("file").ino();
+        for name in ["trusted", "verified"] {
+            assert_ne!(inode(name), inode("repo"), "{name} {object}");
+        }
     }
 }
 

@@ -75,7 +75,7 @@ fn syslinux_lines(sysroot: &Sysroot, boot: &Dir, list: &[Deployment]) -> Result<
 
 /// All lines but the default and the labels that boot a kernel of ours; and whether the
 /// default is ours to name: it was, or there was none.
-fn foreign_lines(text: &str) -> Result<(Vec<String>, bool)> {
+pub(crate) fn foreign_lines(text: &str) -> Result<(Vec<String>, bool)> {
     let (mut kept, mut default_seen, mut default_ours) = (Vec::new(), false, false);
     let mut lines = text.split('\n').peekable();
     while let Some(line) = lines.next() {

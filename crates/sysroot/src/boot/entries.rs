@@ -59,7 +59,7 @@ impl BootLink {
             "1" => 1,
             _ => return None,
         };
-        let stateroot = parts.next().filter(|s| !s.is_empty())?.to_string();
+        let stateroot = parts.next().filter(|s| !["", ".", ".."].contains(s))?.to_string();
         let bootcsum = Checksum::from_hex(parts.next()?).ok()?;
         let serial = parts.next()?;
         if !serial.bytes().all(|c| c.is_ascii_digit()) || parts.next().is_some() {
@@ -104,6 +104,8 @@ mod tests {
             assert!(BootLink::parse(bad).is_none(), "{bad}");
         }
         assert!(BootLink::parse(&format!("/ostree/boot.1/os/{sum}/3/4")).is_none());
-        assert!(BootLink::parse(&format!("/ostree/boot.1//{sum}/3")).is_none());
+        for name in ["", ".", ".."] {
+            assert!(BootLink::parse(&format!("/ostree/boot.1/{name}/{sum}/3")).is_none());
+        }
     }
 }

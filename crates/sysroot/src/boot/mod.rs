@@ -1,12 +1,12 @@
 //! Boot links, loader entries and the two ways to make a new list of deployments active.
 
 mod bootloader;
-mod config_files;
+pub(crate) mod config_files;
 mod entries;
 mod grub2;
 mod install;
 mod links;
-mod os_release;
+pub(crate) mod os_release;
 mod programs;
 mod settings;
 mod stamped;

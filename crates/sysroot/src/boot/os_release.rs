@@ -21,7 +21,7 @@ pub(crate) fn read_name(deployment: &Dir) -> Result<String> {
     name(&text).ok_or_else(|| SysrootError::State("No PRETTY_NAME or ID in /etc/os-release".into()))
 }
 
-fn name(text: &str) -> Option<String> {
+pub(crate) fn name(text: &str) -> Option<String> {
     value(text, "PRETTY_NAME").or_else(|| value(text, "ID"))
 }
 

@@ -17,7 +17,7 @@ mod desired;
 mod diff;
 mod draft;
 mod index;
-mod index_bytes;
+pub(crate) mod index_bytes;
 mod judge;
 mod overlay;
 mod plan;

@@ -79,7 +79,7 @@ fn hash(repo: &Repo, objects: &[Checksum]) -> Result<Checksum> {
     Ok(hasher.finish())
 }
 
-fn print(lines: &[(Checksum, Checksum)]) -> String {
+pub(crate) fn print(lines: &[(Checksum, Checksum)]) -> String {
     let mut text = FIRST_LINE.to_string();
     for (key, bootcsum) in lines {
         text.push_str(&format!("{key} {bootcsum}\n"));
@@ -89,7 +89,7 @@ fn print(lines: &[(Checksum, Checksum)]) -> String {
     text
 }
 
-fn parse(bytes: &[u8]) -> Option<Vec<(Checksum, Checksum)>> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<(Checksum, Checksum)>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let end = text.strip_suffix('\n')?.rfind('\n')? + 1;
     let (body, sum) = text.split_at(end);

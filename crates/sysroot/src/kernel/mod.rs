@@ -4,7 +4,7 @@
 //! the commit's own metadata, so that a plan knows the answer before anything is written, and
 //! hash only files whose objects are new to us.
 
-mod bootcsum;
+pub(crate) mod bootcsum;
 mod legacy;
 mod modules;
 mod tree;

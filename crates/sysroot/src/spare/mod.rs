@@ -15,8 +15,8 @@
 
 mod builder;
 mod check;
-mod record;
-mod seal;
+pub(crate) mod record;
+pub(crate) mod seal;
 mod status;
 mod store;
 

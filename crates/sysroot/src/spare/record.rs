@@ -15,7 +15,7 @@ const SET: u8 = 1;
 const REMOVED: u8 = 2;
 
 /// Lays out one record.
-pub(super) fn encode(commit: &Checksum, changes: &[SealChange]) -> Vec<u8> {
+pub(crate) fn encode(commit: &Checksum, changes: &[SealChange]) -> Vec<u8> {
     let mut out = commit.as_bytes().to_vec();
     for change in changes {
         let (tag, path) = match change {
@@ -36,7 +36,7 @@ pub(super) fn encode(commit: &Checksum, changes: &[SealChange]) -> Vec<u8> {
 }
 
 /// Reads one record, `None` where the bytes are none.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Checksum, Vec<SealChange>)> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<(Checksum, Vec<SealChange>)> {
     let (commit, mut rest) = bytes.split_first_chunk::<{ Checksum::LEN }>()?;
     let mut changes = Vec::new();
     while let Some((tag, after)) = rest.split_first() {

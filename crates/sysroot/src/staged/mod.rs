@@ -9,7 +9,7 @@ mod failure;
 mod finalize;
 mod lock;
 mod stage;
-mod state;
+pub(crate) mod state;
 
 pub use finalize::{FinalizeReport, Finalized};
 pub(crate) use state::{StagedState, Stub};

@@ -99,6 +99,7 @@ impl<'a> Target<'a> {
         let debug = |flag| environment::has_flag("OSTREE_SYSROOT_DEBUG", flag);
         let root = self.cx.fs.open_dir("/")?.stat_self()?.identity();
         Ok(SysrootOptions {
+            confined: false,
             booted: self.booted(root)?,
             running_root: Some(root),
             run_dir: Some(PathBuf::from("/run/ostree")),

@@ -20,8 +20,12 @@ impl Value {
     /// commit --add-metadata` accepts it.
     ///
     /// Messages and positions are GLib's. A few oddities are not followed: `-` alone is no
-    /// number here, and a lone surrogate in an escape is refused instead of crashing.
+    /// number here, and a lone surrogate in an escape is refused instead of crashing. GLib's text
+    /// ends at a NUL; here it is refused.
     pub fn parse_text(text: &str) -> Result<Value> {
+        if let Some(at) = text.find('\0') {
+            return Err(Range::point(at).error("NUL in the text"));
+        }
         let tree = parse::parse(text)?;
         tree.infer()
     }

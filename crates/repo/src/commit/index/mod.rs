@@ -189,6 +189,18 @@ fn is_complete(repo: &Repo, tree: &TreeId) -> Result<bool> {
     Ok(false)
 }
 
+/// How many files and directories a body holds, as far as it can be read: for the fuzz targets.
+pub(crate) fn count(body: &[u8]) -> (usize, usize) {
+    let (mut files, mut dirs) = (0, 0);
+    let mut waiting: Vec<OldDir<'_>> = OldDir::parse(body).into_iter().collect();
+    while let Some(dir) = waiting.pop() {
+        dirs += 1;
+        files += dir.files().map_or(0, |files| files.len());
+        waiting.extend(dir.dirs().unwrap_or_default().into_iter().map(|(_, dir)| dir));
+    }
+    (files, dirs)
+}
+
 fn verify(mut bytes: Vec<u8>, key: &Checksum) -> std::result::Result<Vec<u8>, String> {
     let head = bytes.get(..HEAD_LEN).ok_or("it is damaged")?;
     if &head[..8] != MAGIC {

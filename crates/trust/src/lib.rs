@@ -1,0 +1,3 @@
+//! What the rigs of `trust` share with the engine that fuzzes.
+
+pub mod targets;
