@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod figures;
+mod power_cut;
 mod report;
 
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Take the power away at every flush, and with any of the writes after it done
+    PowerCut(power_cut::Options),
     /// Write docs/trust.md from the figures of the last runs
     Report(report::Options),
 }
@@ -33,6 +36,7 @@ enum Verb {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.verb {
+        Verb::PowerCut(options) => power_cut::run(&options),
         Verb::Report(options) => report::run(&options),
     };
     match outcome {
