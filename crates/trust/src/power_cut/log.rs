@@ -91,11 +91,22 @@ impl Log {
 
     /// Does to `disk` what a part of a write did, `skip` bytes into it.
     pub fn apply(&self, disk: &File, write: &Write, skip: u64, len: u64) -> Result<()> {
+        let bytes = self.read_part(write, skip, len)?;
+        Ok(disk.write_all_at(&bytes, write.at + skip)?)
+    }
+
+    fn read_part(&self, write: &Write, skip: u64, len: u64) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
         if let Some(data) = write.data {
             self.file.read_exact_at(&mut bytes, data + skip)?;
         }
-        Ok(disk.write_all_at(&bytes, write.at + skip)?)
+        Ok(bytes)
+    }
+
+    /// The bytes of a write.
+    #[cfg(test)]
+    pub fn read(&self, write: &Write) -> Result<Vec<u8>> {
+        self.read_part(write, 0, write.len)
     }
 
     /// Does to `disk` all that was done by the entries of `range`.

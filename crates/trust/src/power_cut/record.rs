@@ -123,3 +123,65 @@ impl Drop for Recording {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::disk::{self, Layout, Mounted};
+    use super::super::log::{Entry, Write};
+    use super::*;
+    use trefoil_testkit::ostree::{is_root, missing};
+
+    /// Guards what all depends on: that a sync of a mounted file system is a flush in the log,
+    /// behind the bytes of the file; that without one there is none; that the log makes the disk.
+    #[test]
+    fn a_sync_is_a_flush_behind_its_data() {
+        if !is_root() || Command::new("qemu-storage-daemon").arg("--version").output().is_err() {
+            return missing("recording a disk needs root and qemu-storage-daemon");
+        }
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let image = dir.path().join("image");
+        for layout in Layout::ALL {
+            disk::make(&image, layout).expect("a disk");
+            let base = dir.path().join("base");
+            disk::copy(&image, &base).expect("copied");
+            let mut recording = Recording::start(&image, dir.path()).expect("started");
+            let root = dir.path().join("mnt");
+            let mounted = Mounted::mount(recording.disk(), layout, &root).expect("mounted");
+            mounted.sync().expect("synced");
+            let start = recording.position().expect("quiet");
+            let mut file = File::create(root.join("file")).expect("created");
+            let bytes: Vec<u8> = (0..40_960_u32).map(|n| (n % 251) as u8).collect();
+            file.write_all(&bytes).expect("written");
+            let unsynced = recording.now().expect("read");
+            file.sync_all().expect("synced");
+            let synced = recording.now().expect("read");
+            mounted.unmount().expect("unmounted");
+            let log = recording.finish().expect("ended");
+            let flushes = |range: std::ops::Range<usize>| {
+                log.entries[range].iter().filter(|entry| **entry == Entry::Flush).count()
+            };
+            assert_eq!(flushes(start..unsynced), 0, "{layout:?}: no flush without a sync");
+            assert!(flushes(unsynced..synced) > 0, "{layout:?}: no flush of a sync");
+            let flush = (start..synced).rfind(|at| log.entries[*at] == Entry::Flush);
+            let until = flush.expect("there is one");
+            assert!(holds(&log, start..until, &bytes), "{layout:?}: the data is not before it");
+            let again = disk::copy(&base, &dir.path().join("again")).expect("copied");
+            log.replay(&again, 0..log.entries.len()).expect("replayed");
+            let read = |name: &str| std::fs::read(dir.path().join(name)).expect("read");
+            assert!(read("again") == read("image"), "{layout:?}: the log makes another disk");
+        }
+    }
+
+    /// Whether the first page of `bytes` was written by these entries.
+    fn holds(log: &Log, range: std::ops::Range<usize>, bytes: &[u8]) -> bool {
+        let page = &bytes[..4096];
+        log.entries[range].iter().any(|entry| match entry {
+            Entry::Write(write @ Write { data: Some(_), .. }) => {
+                log.read(write).expect("read").chunks(4096).any(|chunk| chunk == page)
+            }
+            _ => false,
+        })
+    }
+}

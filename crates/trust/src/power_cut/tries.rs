@@ -94,6 +94,10 @@ impl Rig<'_> {
     pub fn run(&self, scenario: Scenario, syncs: bool) -> Result<Outcome> {
         let recorded = self.record(scenario, syncs)?;
         let mut cuts = cuts(&recorded, scenario.is_durable());
+        if !syncs {
+            // What was not synced is lost at once or not at all.
+            cuts.truncate(self.effort.limit);
+        }
         let mut random = self.random(scenario, &[]);
         while cuts.len() > self.effort.limit.max(1) {
             cuts.remove(random.below(cuts.len() as u64) as usize);
