@@ -264,7 +264,8 @@ impl Machine<'_> {
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--propagation=private"]);
         command.args(["sh", "-ec", ENTER, "sh"]).arg(self.root).arg(deployment).arg(self.dir);
         command.arg(programs).arg(self.lab.dir.join("tools"));
-        command.args([self.program.name(), "admin"]).args(words.split(' '));
+        command.arg(self.binary().file_name().unwrap_or_default());
+        command.arg("admin").args(words.split(' '));
         self.surround(&mut command);
         command.env_remove("OSTREE_SYSROOT");
         command.env("PATH", "/opt:/mnt:/usr/sbin:/usr/bin:/sbin:/bin");

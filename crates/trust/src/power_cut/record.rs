@@ -157,6 +157,7 @@ mod tests {
             let unsynced = recording.now().expect("read");
             file.sync_all().expect("synced");
             let synced = recording.now().expect("read");
+            drop(file);
             mounted.unmount().expect("unmounted");
             let log = recording.finish().expect("ended");
             let flushes = |range: std::ops::Range<usize>| {

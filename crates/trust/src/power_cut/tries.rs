@@ -90,17 +90,18 @@ impl Rig<'_> {
     }
 
     /// Records a run and cuts it off wherever it was told to. With `syncs` off the program
-    /// believes that it syncs and does not.
+    /// believes that it syncs and does not, and the first loss is enough.
     pub fn run(&self, scenario: Scenario, syncs: bool) -> Result<Outcome> {
         let recorded = self.record(scenario, syncs)?;
         let mut cuts = cuts(&recorded, scenario.is_durable());
-        if !syncs {
-            // What was not synced is lost at once or not at all.
-            cuts.truncate(self.effort.limit);
-        }
         let mut random = self.random(scenario, &[]);
-        while cuts.len() > self.effort.limit.max(1) {
-            cuts.remove(random.below(cuts.len() as u64) as usize);
+        if syncs {
+            while cuts.len() > self.effort.limit.max(1) {
+                cuts.remove(random.below(cuts.len() as u64) as usize);
+            }
+        } else {
+            // Before it returned nothing was promised.
+            cuts.retain(|cut| cut.returned);
         }
         let mut outcome = Outcome::default();
         let now = self.dir.join("now");
@@ -110,6 +111,9 @@ impl Rig<'_> {
             recorded.log.replay(&disk, done..cut.done)?;
             done = cut.done;
             self.try_cut(scenario, &recorded, cut, &now, &mut outcome)?;
+            if !syncs && !outcome.losses.is_empty() {
+                break;
+            }
         }
         Ok(outcome)
     }
