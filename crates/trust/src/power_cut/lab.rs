@@ -240,6 +240,16 @@ impl Machine<'_> {
         must(self.command(ostree).args(["fsck", "--quiet"]).arg(repo)).map(drop)
     }
 
+    /// Has libostree read the trees of all refs.
+    pub fn read_refs(&self, state: &state::State) -> Result<()> {
+        let repo = repo(&self.root.join("ostree/repo"));
+        let read = |name: &String| {
+            let mut command = self.command(Path::new("/usr/bin/ostree"));
+            must(command.args(["ls", "-R", name]).arg(&repo)).map(drop)
+        };
+        state.refs.keys().try_for_each(read)
+    }
+
     /// Reads what boots and what refs name.
     pub fn state(&self) -> Result<state::State> {
         state::read(self.root, &self.lab.known)

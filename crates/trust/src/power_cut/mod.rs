@@ -211,10 +211,17 @@ fn tell(rig: &Rig<'_>, scenario: Scenario, outcome: &Outcome) -> Figure {
     for loss in losses.iter().take(TOLD) {
         eprintln!("  LOST: {loss}");
     }
+    let mut tried = vec![
+        ("flush boundaries".to_string(), *boundaries),
+        ("write subsets".to_string(), *subsets),
+    ];
+    if lost > 0 {
+        tried.push(("lost whole, as if never run".into(), outcome.undone() as u64));
+    }
     Figure {
         subject,
         program: program.into(),
-        tried: vec![("flush boundaries".into(), *boundaries), ("write subsets".into(), *subsets)],
+        tried,
         lost: lost as u64,
         seed: Some(rig.effort.seed),
     }

@@ -13,6 +13,9 @@ use super::state::State;
 use super::subset::{Piece, choose};
 use crate::Result;
 
+/// The loss of a machine that is whole and where it was before.
+const UNDONE: &str = "the verb had returned, and its work is not there";
+
 /// How much is tried.
 #[derive(Clone, Debug)]
 pub struct Effort {
@@ -35,6 +38,13 @@ pub struct Outcome {
     pub subsets: u64,
     /// What was lost, and where.
     pub losses: Vec<String>,
+}
+
+impl Outcome {
+    /// Losses after which all was whole, and only as if the verb had not been run.
+    pub fn undone(&self) -> usize {
+        self.losses.iter().filter(|loss| loss.ends_with(UNDONE)).count()
+    }
 }
 
 /// What is to be tried, and where.
@@ -225,9 +235,12 @@ fn judge_machine(
     let state = machine.state()?;
     state.is_of(&recorded.old, &recorded.new)?;
     if cut.returned && state != recorded.new {
-        return Err("the verb had returned, and its work is not there".into());
+        return Err(UNDONE.into());
     }
-    machine.fsck().map_err(|e| format!("after the cut: {e}"))?;
+    if let Err(error) = machine.fsck() {
+        // Nobody is harmed by a part of what no ref names, unless the next run believes in it.
+        machine.read_refs(&state).map_err(|_| format!("after the cut: {error}"))?;
+    }
     scenario.again(machine).map_err(|e| format!("the next run: {e}"))?;
     let end = machine.state().map_err(|e| format!("after the next run: {e}"))?;
     scenario.check_end(&end, &recorded.new).map_err(|e| format!("after the next run: {e}"))?;
