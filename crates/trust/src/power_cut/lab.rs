@@ -243,11 +243,11 @@ impl Machine<'_> {
     /// Has libostree read the trees of all refs.
     pub fn read_refs(&self, state: &state::State) -> Result<()> {
         let repo = repo(&self.root.join("ostree/repo"));
-        let read = |name: &String| {
+        let read = |commit: &String| {
             let mut command = self.command(Path::new("/usr/bin/ostree"));
-            must(command.args(["ls", "-R", name]).arg(&repo)).map(drop)
+            must(command.args(["ls", "-R", commit]).arg(&repo)).map(drop)
         };
-        state.refs.keys().try_for_each(read)
+        state.refs.values().try_for_each(read)
     }
 
     /// Reads what boots and what refs name.
