@@ -230,8 +230,9 @@ impl Mounted {
 
     /// Unmounts, and waits until nobody has the file any more.
     pub fn unmount(mut self) -> Result<()> {
-        while let Some(at) = self.points.pop() {
-            run("umount", [&at])?;
+        while let Some(at) = self.points.last() {
+            run("umount", [at])?;
+            self.points.pop();
         }
         self.loops.drain(..).try_for_each(Loop::detach)
     }
