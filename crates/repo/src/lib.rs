@@ -50,7 +50,7 @@ pub use lookup::TreeEntry;
 pub use mode::RepoMode;
 pub use mutable_tree::MutableTree;
 pub use object::{CommitState, Content, FileObject};
-pub use refs::{ListRefs, RefTarget};
+pub use refs::{ListRefs, RefTarget, StagedRefs};
 pub use repo::Repo;
 pub use transaction::{FileSource, ImportMethod, Transaction, TransactionStats};
 pub use tree_id::TreeId;

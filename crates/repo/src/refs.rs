@@ -29,6 +29,22 @@ pub struct RefTarget {
     pub alias: Option<String>,
 }
 
+/// New files of local refs that do not have their names yet.
+#[derive(Debug)]
+pub struct StagedRefs(Vec<StagedFile>);
+
+impl StagedRefs {
+    /// Makes each of them durable.
+    pub fn sync(&self) -> Result<()> {
+        self.0.iter().try_for_each(StagedFile::sync)
+    }
+
+    /// Gives them their names, which are not synced.
+    pub fn publish(self) -> Result<()> {
+        self.0.into_iter().try_for_each(|file| file.publish(false))
+    }
+}
+
 impl Repo {
     pub(crate) fn read_ref(&self, path: &str) -> Result<Option<Checksum>> {
         let bytes = match self.dir().read_beneath_opt(path, REF_LIMIT) {
@@ -164,10 +180,30 @@ impl Repo {
         self.stage_ref_at(&plain_base(refspec), refspec.name.as_str(), target)
     }
 
-    /// As [`Repo::set_ref`] for a local ref that is only a hint: not synced, since nothing is
-    /// lost with it, and without a sign to those who watch the repository for new refs.
+    /// As [`Repo::set_ref`] for a local ref that is only a hint: a power cut may bring back what
+    /// was before, but never leaves a ref without its content, which would be in everybody's way.
+    /// There is no sign to those who watch the repository for new refs.
     pub fn set_hint_ref(&self, name: &RefName, target: Option<&Checksum>) -> Result<()> {
-        self.put_ref("refs/heads", name.as_str(), target, false)
+        let Some(target) = target else {
+            return self.put_ref("refs/heads", name.as_str(), None, false);
+        };
+        let staged = self.stage_hint_refs([(name, target)])?;
+        if self.config().fsync {
+            staged.sync()?;
+        }
+        staged.publish()
+    }
+
+    /// The first half of [`Repo::set_hint_ref`], for several: writes the new files below `tmp`.
+    /// Whoever syncs the file system before [`StagedRefs::publish`] need not sync each.
+    pub fn stage_hint_refs<'a>(
+        &self,
+        refs: impl IntoIterator<Item = (&'a RefName, &'a Checksum)>,
+    ) -> Result<StagedRefs> {
+        let stage = |(name, target): (&RefName, &Checksum)| {
+            self.stage_ref_at("refs/heads", name.as_str(), target)
+        };
+        refs.into_iter().map(stage).collect::<Result<_>>().map(StagedRefs)
     }
 
     /// As [`Repo::set_ref`] for a ref of a collection: a local one if it is this repository's.

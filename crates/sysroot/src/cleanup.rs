@@ -1,7 +1,7 @@
 use trefoil_format::checksum::Checksum;
-use trefoil_format::name::Refspec;
+use trefoil_format::name::{RefName, Refspec};
 use trefoil_fsat::{FileKind, LockMode, Removed};
-use trefoil_repo::Repo;
+use trefoil_repo::{Repo, StagedRefs};
 
 use crate::boot::BootVersion;
 use crate::deploy::{TreeBuilder, forget_index};
@@ -89,7 +89,12 @@ impl Sysroot {
             }
             dir.set_immutable(false)?;
             let origin = format!("ostree/{}.origin", gone.path());
-            let hotfix = origin::load(self.dir(), &origin)?.is_some_and(|o| origin::is_hotfix(&o));
+            let hotfix = match origin::load(self.dir(), &origin) {
+                Ok(origin) => origin.is_some_and(|origin| origin::is_hotfix(&origin)),
+                // What a power cut left of a file: it tells nothing of the tree.
+                Err(SysrootError::KeyFile { .. } | SysrootError::State(_)) => true,
+                Err(e) => return Err(e),
+            };
             if hotfix {
                 builder.distrust(self, &gone.stateroot, &gone.name)?;
             }
@@ -170,11 +175,11 @@ impl Sysroot {
         let commits: Vec<Checksum> = self.deployments().iter().map(|d| d.checksum).collect();
         // Who prunes sees one set or both, and never the new one before and the old one after.
         let _unpruned = self.repo().lock(LockMode::Shared)?;
-        let repo = self.repo_mut();
+        let repo = self.repo();
         write_ref_set(repo, version, &commits)?;
         let BootVersion { major, minor } = version;
         for (major, minor) in [(1 - major, 0), (1 - major, 1), (major, 1 - minor)] {
-            delete_ref_set(repo, BootVersion { major, minor })?;
+            write_ref_set(repo, BootVersion { major, minor }, &[])?;
         }
         Ok(())
     }
@@ -204,43 +209,55 @@ fn prefix(version: BootVersion) -> String {
     format!("ostree/{}/{}", version.major, version.minor)
 }
 
-/// Points the refs of one boot version at `commits` and deletes surplus ones. Not durable: a
-/// sync of the caller, or the next cleanup, sees to it.
-pub(crate) fn write_ref_set(
-    repo: &mut Repo,
-    version: BootVersion,
-    commits: &[Checksum],
-) -> Result<()> {
-    let prefix = prefix(version);
-    let mut present = repo.list_refs(Some(&prefix))?;
-    without_sync(repo, |repo| {
+/// How the refs of one boot version become those of a list of deployments.
+#[derive(Debug)]
+pub(crate) struct RefSet {
+    staged: StagedRefs,
+    surplus: Vec<RefName>,
+    changes: bool,
+}
+
+impl RefSet {
+    /// Writes the new files. They are to be durable before [`RefSet::publish`]: a ref without
+    /// its content would be in the way of both programs.
+    pub(crate) fn stage(repo: &Repo, version: BootVersion, commits: &[Checksum]) -> Result<RefSet> {
+        let prefix = prefix(version);
+        let mut present = repo.list_refs(Some(&prefix))?;
+        let mut changed = Vec::new();
         for (index, commit) in commits.iter().enumerate() {
-            let refspec = refspec(&format!("{prefix}/{index}"))?;
-            if present.remove(&refspec) != Some(*commit) {
-                repo.set_ref(&refspec, Some(commit))?;
+            let name = ref_name(&format!("{prefix}/{index}"))?;
+            if present.remove(&Refspec { remote: None, name: name.clone() }) != Some(*commit) {
+                changed.push((name, commit));
             }
         }
-        for surplus in present.keys() {
-            repo.set_ref(surplus, None)?;
+        let surplus: Vec<RefName> = present.into_keys().map(|refspec| refspec.name).collect();
+        let staged = repo.stage_hint_refs(changed.iter().map(|(name, commit)| (name, *commit)))?;
+        Ok(RefSet { staged, changes: !changed.is_empty() || !surplus.is_empty(), surplus })
+    }
+
+    /// Gives them their names, and deletes refs that are too many. Not durable: a sync of the
+    /// caller, or the next cleanup, sees to it.
+    pub(crate) fn publish(self, repo: &Repo) -> Result<()> {
+        self.staged.publish()?;
+        self.surplus.iter().try_for_each(|name| repo.set_hint_ref(name, None))?;
+        match self.changes {
+            true => Ok(repo.touch()?),
+            false => Ok(()),
         }
-        Ok(())
-    })
+    }
 }
 
-fn delete_ref_set(repo: &mut Repo, version: BootVersion) -> Result<()> {
-    write_ref_set(repo, version, &[])
+/// Points the refs of one boot version at `commits` and deletes surplus ones.
+fn write_ref_set(repo: &Repo, version: BootVersion, commits: &[Checksum]) -> Result<()> {
+    let set = RefSet::stage(repo, version, commits)?;
+    if repo.config().fsync {
+        set.staged.sync()?;
+    }
+    set.publish(repo)
 }
 
-fn refspec(name: &str) -> Result<Refspec> {
-    Refspec::parse(name).map_err(|e| SysrootError::State(format!("ref {name}: {e}")))
-}
-
-fn without_sync(repo: &mut Repo, work: impl FnOnce(&Repo) -> Result<()>) -> Result<()> {
-    let fsync = repo.config().fsync;
-    repo.set_fsync(false);
-    let result = work(repo);
-    repo.set_fsync(fsync);
-    result
+fn ref_name(name: &str) -> Result<RefName> {
+    RefName::new(name).map_err(|e| SysrootError::State(format!("ref {name}: {e}")))
 }
 
 /// Deletes objects that no ref needs, deployment refs among them.

@@ -341,10 +341,6 @@ impl Sysroot {
         &self.repo
     }
 
-    pub(crate) fn repo_mut(&mut self) -> &mut Repo {
-        &mut self.repo
-    }
-
     /// How it was opened.
     pub fn options(&self) -> &SysrootOptions {
         &self.options

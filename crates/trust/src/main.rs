@@ -11,6 +11,7 @@ mod faults;
 mod figures;
 mod fuzz;
 mod neighbours;
+mod power_cut;
 mod report;
 
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Verb {
     Faults(faults::Options),
     /// Let both programs work on one repository and one sysroot at once
     Neighbours(neighbours::Options),
+    /// Take the power away at every flush, and with any of the writes after it done
+    PowerCut(power_cut::Options),
     /// Write docs/trust.md from the figures of the last runs
     Report(report::Options),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Faults(options) => faults::run(&options),
         Verb::Neighbours(options) => neighbours::run(&options),
+        Verb::PowerCut(options) => power_cut::run(&options),
         Verb::Report(options) => report::run(&options),
     };
     match outcome {

@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::gvariant::Metadata;
+use trefoil_format::name::RefName;
 use trefoil_fsat::{Fault, FaultKind, Fs, Timestamp};
 use trefoil_repo::commit::{
     CommitIndex, CommitModifier, CommitRequest, import_changes, write_commit,
@@ -166,4 +167,31 @@ fn interrupted_anywhere_the_next_commit_succeeds() {
         interrupt(mode, Way::Indexed);
         interrupt(mode, Way::Told);
     }
+}
+
+/// Guards: a ref that is only a hint has its name after its bytes are durable. An empty ref would
+/// fail every prune and fsck.
+#[test]
+fn a_hint_is_durable_before_it_is_named() {
+    let dir = TempDir::new().expect("a folder");
+    let path = dir.path().join("repo");
+    fs::create_dir(&path).expect("ours");
+    let root = Fs::new().open_dir(&path).expect("it is there");
+    Repo::create(root, RepoMode::BareUser, None).expect("made");
+    let name: RefName = "trefoil/spare/os".parse().expect("a name");
+    let commit = Checksum::of(b"any");
+    let file = path.join("refs/heads/trefoil/spare/os");
+    for at in 1.. {
+        let faulty = Fs::with_fault(Fault { at, kind: FaultKind::Die });
+        let done = open(&faulty, &path).set_hint_ref(&name, Some(&commit));
+        assert_eq!(file.exists(), done.is_ok(), "the name comes last");
+        if done.is_ok() {
+            assert!(at > 2, "nothing failed");
+            break;
+        }
+    }
+    fs::remove_file(&file).expect("it is there");
+    let fs = Fs::new();
+    open(&fs, &path).set_hint_ref(&name, Some(&commit)).expect("set");
+    assert_eq!(fs.counters().fsyncs, 1);
 }

@@ -3,6 +3,7 @@ use trefoil_fsat::{Dir, Freeze, LockMode};
 
 use super::install::Batch;
 use super::{BootVersion, Bootloader, config_files, links, stamped};
+use crate::cleanup::RefSet;
 use crate::error::During;
 use crate::kernel::{BootcsumCache, KernelLayout, find_kernel};
 use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock};
@@ -75,7 +76,7 @@ fn own_kargs(deployment: &Deployment) -> String {
 /// Makes `new` the list of deployments, in one atomic step that is durable on return, and
 /// reloads. `layout` is the kernel of the one deployment in `new` that has no entry yet.
 ///
-/// Deployment refs of the new list are written before the step, in the same sync. Old
+/// Deployment refs of the new list are in place before the step, written in the same sync. Old
 /// entries, links, refs and trees stay for [`Sysroot::cleanup`].
 ///
 /// # Errors
@@ -144,8 +145,9 @@ fn check_list(sysroot: &Sysroot, new: &[Deployment]) -> Result<()> {
 fn swap_links(sysroot: &mut Sysroot, new: &[Deployment]) -> Result<()> {
     let major = sysroot.boot_version().major;
     let minor = links::write(sysroot.ostree(), major, new)?;
-    write_refs(sysroot, BootVersion { major, minor }, new)?;
+    let refs = stage_refs(sysroot, BootVersion { major, minor }, new)?;
     sync_for_links(sysroot)?;
+    publish_refs(sysroot, refs)?;
     links::activate(sysroot.ostree(), major, minor)?;
     Ok(sysroot.ostree().sync()?)
 }
@@ -177,9 +179,10 @@ fn swap_bootloader(
         config_files::write(sysroot, bootloader, major, &new)?;
     }
     prepare_link(sysroot.boot()?, major)?;
-    write_refs(sysroot, BootVersion { major, minor }, &new)?;
+    let refs = stage_refs(sysroot, BootVersion { major, minor }, &new)?;
     let atomic = bootloader.map_or(Ok(false), |bootloader| bootloader.is_atomic(sysroot))?;
     full_sync(sysroot)?;
+    publish_refs(sysroot, refs)?;
     let step = || "Final bootloader swap".to_string();
     let boot = sysroot.boot()?;
     boot.rename("loader.tmp", boot, "loader").during(step)?;
@@ -263,16 +266,25 @@ fn sync_boot(sysroot: &Sysroot) -> Result<()> {
     }
 }
 
-/// Points the refs `ostree/MAJOR/MINOR/N` at the commits, for others that prune the
-/// repository. Those that are right already stay untouched.
-pub(crate) fn write_refs(
-    sysroot: &mut Sysroot,
+/// The new files of the refs `ostree/MAJOR/MINOR/N`, which name the commits for others that
+/// prune the repository. Refs that are right already stay untouched.
+fn stage_refs(
+    sysroot: &Sysroot,
     version: BootVersion,
     deployments: &[Deployment],
-) -> Result<()> {
-    let _unpruned = sysroot.repo().lock(LockMode::Shared)?;
+) -> Result<RefSet> {
     let staged = sysroot.staged().into_iter();
     let commits: Vec<Checksum> = staged.chain(deployments).map(|d| d.checksum).collect();
-    crate::cleanup::write_ref_set(sysroot.repo_mut(), version, &commits)
-        .during(|| "Generating deployment refs".into())
+    RefSet::stage(sysroot.repo(), version, &commits).during(generating)
+}
+
+/// Gives them their names, once they are durable and before they are needed.
+fn publish_refs(sysroot: &Sysroot, refs: RefSet) -> Result<()> {
+    // Who prunes meanwhile sees the old set or the new one.
+    let _unpruned = sysroot.repo().lock(LockMode::Shared)?;
+    refs.publish(sysroot.repo()).during(generating)
+}
+
+fn generating() -> String {
+    "Generating deployment refs".into()
 }

@@ -1,0 +1,288 @@
+//! One scenario on one file system: recorded once, cut off many times.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::disk::{self, Layout, Mounted};
+use super::lab::{Lab, Machine, Program};
+use super::log::{Entry, Log, Write};
+use super::random::Random;
+use super::record::Recording;
+use super::scenario::Scenario;
+use super::state::State;
+use super::subset::{Piece, choose};
+use crate::Result;
+
+/// The loss of a machine that is whole and where it was before.
+const UNDONE: &str = "the verb had returned, and its work is not there";
+
+/// How much is tried.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// What chance starts from.
+    pub seed: u64,
+    /// Subsets of writes after each flush.
+    pub subsets: u64,
+    /// Most flushes that are tried, of each scenario.
+    pub limit: usize,
+    /// Where the disks of losses are left.
+    pub keep: Option<PathBuf>,
+}
+
+/// What came of one scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Disks as they were at a flush.
+    pub boundaries: u64,
+    /// Disks with a subset of the writes after it.
+    pub subsets: u64,
+    /// What was lost, and where.
+    pub losses: Vec<String>,
+}
+
+impl Outcome {
+    /// Losses after which all was whole, and only as if the verb had not been run.
+    pub fn undone(&self) -> usize {
+        self.losses.iter().filter(|loss| loss.ends_with(UNDONE)).count()
+    }
+}
+
+/// What is to be tried, and where.
+#[derive(Debug)]
+pub struct Rig<'a> {
+    /// The surroundings.
+    pub lab: &'a Lab,
+    /// The file systems.
+    pub layout: Layout,
+    /// Which program.
+    pub program: Program,
+    /// A folder of its own.
+    pub dir: &'a Path,
+    /// How much is tried.
+    pub effort: &'a Effort,
+}
+
+/// What was recorded of one run.
+struct Recorded {
+    log: Log,
+    /// Entries before the run, and before its end.
+    start: usize,
+    returned: usize,
+    old: State,
+    new: State,
+}
+
+/// The disk at a flush, and what was written until the next one.
+struct Cut {
+    /// Entries that are done.
+    done: usize,
+    /// Which flush of the run it is.
+    number: usize,
+    writes: Vec<Write>,
+    /// The verb had returned, and promised that all was durable.
+    returned: bool,
+}
+
+impl Rig<'_> {
+    /// Makes the disk that all scenarios begin with.
+    pub fn make_base(&self) -> Result<()> {
+        let base = self.base();
+        disk::make(&base, self.layout)?;
+        let mounted = Mounted::mount(&base, self.layout, &self.dir.join("live"))?;
+        let machine = self.lab.machine(self.program, mounted.root(), self.dir);
+        let made = super::scenario::make_base(&machine).and_then(|()| machine.state());
+        mounted.unmount()?;
+        made.map(drop).map_err(|e| format!("making the base system: {e}").into())
+    }
+
+    fn base(&self) -> PathBuf {
+        self.dir.join(format!("base-{}", self.program.name()))
+    }
+
+    /// Records a run and cuts it off wherever it was told to. With `syncs` off the program
+    /// believes that it syncs and does not, and the first loss is enough.
+    pub fn run(&self, scenario: Scenario, syncs: bool) -> Result<Outcome> {
+        let recorded = self.record(scenario, syncs)?;
+        let mut cuts = cuts(&recorded, scenario.is_durable());
+        let mut random = self.random(scenario, &[]);
+        if syncs {
+            while cuts.len() > self.effort.limit.max(1) {
+                cuts.remove(random.below(cuts.len() as u64) as usize);
+            }
+        } else {
+            // Before it returned nothing was promised.
+            cuts.retain(|cut| cut.returned);
+        }
+        let mut outcome = Outcome::default();
+        let now = self.dir.join("now");
+        let disk = disk::copy(&self.base(), &now)?;
+        let mut done = 0;
+        for cut in &cuts {
+            recorded.log.replay(&disk, done..cut.done)?;
+            done = cut.done;
+            self.try_cut(scenario, &recorded, cut, &now, &mut outcome)?;
+            if !syncs && !outcome.losses.is_empty() {
+                break;
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn random(&self, scenario: Scenario, parts: &[u64]) -> Random {
+        let words = [self.layout.name(), self.program.name(), &scenario.name()];
+        Random::of_words(self.effort.seed, &words, parts)
+    }
+
+    fn record(&self, scenario: Scenario, syncs: bool) -> Result<Recorded> {
+        let image = self.dir.join("image");
+        disk::copy(&self.base(), &image)?;
+        let mut recording = Recording::start(&image, self.dir)?;
+        let live = self.dir.join("live");
+        let mounted = Mounted::mount(recording.disk(), self.layout, &live)?;
+        let mut machine = self.lab.machine(self.program, mounted.root(), self.dir);
+        let what = |step: &str, e| format!("{} before any power cut: {step}: {e}", scenario.name());
+        scenario.prepare(&machine).map_err(|e| what("preparing", e))?;
+        mounted.sync()?;
+        let start = recording.position()?;
+        let old = machine.state().map_err(|e| what("the state before", e))?;
+        machine.syncs = syncs;
+        scenario.run(&machine).map_err(|e| what("running", e))?;
+        let returned = recording.now()?;
+        let new = machine.state().map_err(|e| what("the state after", e))?;
+        mounted.sync()?;
+        mounted.unmount()?;
+        let log = recording.finish()?;
+        self.check_log(&log, &image)?;
+        Ok(Recorded { log, start, returned, old, new })
+    }
+
+    /// The log is whole: done again from the beginning, it makes the disk that was recorded.
+    fn check_log(&self, log: &Log, image: &Path) -> Result<()> {
+        let again = self.dir.join("again");
+        log.replay(&disk::copy(&self.base(), &again)?, 0..log.entries.len())?;
+        super::tool::run("cmp", [image, &again])
+            .map_err(|e| format!("the log is not whole: {e}"))?;
+        Ok(fs::remove_file(&again)?)
+    }
+
+    fn try_cut(
+        &self,
+        scenario: Scenario,
+        recorded: &Recorded,
+        cut: &Cut,
+        now: &Path,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let image = self.dir.join("cut");
+        let count = if cut.writes.is_empty() { 0 } else { self.effort.subsets };
+        for number in 0..=count {
+            let pieces = match number {
+                0 => Vec::new(),
+                _ => {
+                    let parts = [cut.number as u64, number];
+                    choose(&mut self.random(scenario, &parts), &cut.writes)
+                }
+            };
+            make_cut(recorded, cut, &pieces, now, &image)?;
+            match number {
+                0 => outcome.boundaries += 1,
+                _ => outcome.subsets += 1,
+            }
+            if let Err(error) = self.judge(scenario, recorded, cut, &image) {
+                let name = format!(
+                    "{} on {} with {}, seed {}, flush {}, subset {number}",
+                    scenario.name(),
+                    self.layout.name(),
+                    self.program.name(),
+                    self.effort.seed,
+                    cut.number,
+                );
+                outcome.losses.push(format!("{name}: {error}"));
+                if let Some(keep) = &self.effort.keep {
+                    fs::create_dir_all(keep)?;
+                    let name = name.replace([' ', ',', '/'], "-");
+                    make_cut(recorded, cut, &pieces, now, &keep.join(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Switches a machine with this disk on.
+    fn judge(
+        &self,
+        scenario: Scenario,
+        recorded: &Recorded,
+        cut: &Cut,
+        image: &Path,
+    ) -> Result<()> {
+        let mounted = Mounted::mount(image, self.layout, &self.dir.join("after"))?;
+        let machine = self.lab.machine(self.program, mounted.root(), self.dir);
+        let judged = judge_machine(scenario, recorded, cut, &machine);
+        let unmounted = mounted.unmount();
+        judged?;
+        unmounted?;
+        disk::check(image, self.layout)
+    }
+}
+
+fn judge_machine(
+    scenario: Scenario,
+    recorded: &Recorded,
+    cut: &Cut,
+    machine: &Machine<'_>,
+) -> Result<()> {
+    let state = machine.state()?;
+    state.is_of(&recorded.old, &recorded.new)?;
+    if cut.returned && state != recorded.new {
+        return Err(UNDONE.into());
+    }
+    if let Err(error) = machine.fsck() {
+        // Nobody is harmed by a part of what no ref names, unless the next run believes in it.
+        machine.read_refs(&state).map_err(|_| format!("after the cut: {error}"))?;
+    }
+    scenario.again(machine).map_err(|e| format!("the next run: {e}"))?;
+    let end = machine.state().map_err(|e| format!("after the next run: {e}"))?;
+    scenario.check_end(&end, &recorded.new).map_err(|e| format!("after the next run: {e}"))?;
+    Ok(machine.fsck().map_err(|e| format!("after the next run: {e}"))?)
+}
+
+fn make_cut(
+    recorded: &Recorded,
+    cut: &Cut,
+    pieces: &[Piece],
+    now: &Path,
+    image: &Path,
+) -> Result<File> {
+    let disk = disk::copy(now, image)?;
+    for (at, skip, len) in pieces {
+        recorded.log.apply(&disk, &cut.writes[*at], *skip, *len)?;
+    }
+    Ok(disk)
+}
+
+/// All states of the disk at a flush, from the beginning of the run until it was unmounted.
+fn cuts(recorded: &Recorded, durable: bool) -> Vec<Cut> {
+    let entries = &recorded.log.entries;
+    let is_flush = |at: &usize| entries[*at] == Entry::Flush;
+    let last_before_end = (0..recorded.returned).rev().find(is_flush);
+    let promised = last_before_end.map_or(recorded.start, |at| at + 1).max(recorded.start);
+    let flushes = (recorded.start..entries.len()).filter(is_flush);
+    let begins: Vec<usize> = [recorded.start].into_iter().chain(flushes.map(|at| at + 1)).collect();
+    let ends = begins.iter().skip(1).copied().chain([entries.len()]);
+    let mut cuts: Vec<Cut> = Vec::new();
+    for (number, (done, end)) in begins.iter().copied().zip(ends).enumerate() {
+        let writes = entries[done..end].iter().filter_map(|entry| match entry {
+            Entry::Write(write) => Some(*write),
+            Entry::Flush => None,
+        });
+        let cut =
+            Cut { done, number, writes: writes.collect(), returned: durable && done >= promised };
+        // Two flushes with nothing between them are one.
+        match cuts.last_mut() {
+            Some(last) if last.writes.is_empty() => *last = cut,
+            _ => cuts.push(cut),
+        }
+    }
+    cuts
+}
