@@ -40,5 +40,9 @@ fn printed(value: &Value) {
     let text = value.print(true);
     let again = Value::parse_text(&text);
     let again = again.unwrap_or_else(|e| panic!("printed, but cannot be read: {text}: {e}"));
-    assert_eq!(again.to_bytes(), value.to_bytes(), "printed, it is read otherwise: {text}");
+    assert_eq!(again.print(true), text);
+    // The text has one sort of what is no number, the bytes have many.
+    if !text.contains("nan") {
+        assert_eq!(again.to_bytes(), value.to_bytes(), "printed, it is read otherwise: {text}");
+    }
 }
