@@ -64,6 +64,11 @@ impl FsError {
         self.is(Errno::MLINK)
     }
 
+    /// The kernel or the file system knows no such call or flag.
+    pub fn is_unsupported(&self) -> bool {
+        self.is(Errno::INVAL) || self.is(Errno::NOSYS) || self.is(Errno::OPNOTSUPP)
+    }
+
     /// A directory stands where a file was asked for, or a file where a directory was.
     pub fn is_directory_mixup(&self) -> bool {
         self.is(Errno::ISDIR) || self.is(Errno::NOTDIR)

@@ -8,6 +8,7 @@
 
 mod adopt;
 mod archived;
+mod claim;
 mod file;
 mod import;
 mod resume;
@@ -27,6 +28,7 @@ use trefoil_format::object::{MAX_METADATA_SIZE, ObjectName, ObjectType};
 use trefoil_fsat::LockMode;
 
 pub(crate) use archived::ArchivedFile;
+use claim::Known;
 pub use file::FileSource;
 pub use import::ImportMethod;
 use sizes::Sizes;
@@ -85,8 +87,7 @@ pub struct Transaction<'r> {
     complete: Mutex<Vec<Checksum>>,
     tally: Tally,
     sizes: Sizes,
-    /// Directory metadata that was found to be there.
-    present: Mutex<HashSet<Checksum>>,
+    known: Known,
     /// Set once blocks could not be shared: the next file would fare no better.
     cannot_clone: AtomicBool,
     // Last, so that it is let go after the staging directory is gone.
@@ -113,7 +114,7 @@ impl Repo {
             complete: Mutex::default(),
             tally: Tally::default(),
             sizes: Sizes::default(),
-            present: Mutex::default(),
+            known: Known::default(),
             cannot_clone: AtomicBool::new(false),
             _lock: lock,
         })
@@ -140,32 +141,6 @@ impl<'r> Transaction<'r> {
     /// Whether the object is in the repository, a parent, or this transaction.
     pub fn has_object(&self, name: &ObjectName) -> Result<bool> {
         Ok(self.is_staged(name) || self.repo.has_object(name)?)
-    }
-
-    fn is_staged(&self, name: &ObjectName) -> bool {
-        self.staged.lock().expect("no holder panics").contains(name)
-    }
-
-    /// Claims the writing of an object: false if it is there already, or another thread of
-    /// this transaction writes it.
-    fn claim(&self, name: ObjectName) -> Result<bool> {
-        if self.is_staged(&name) {
-            return Ok(false);
-        }
-        if name.kind == ObjectType::DirMeta {
-            // There are few of them, each asked for by many directories, and nobody prunes.
-            let mut present = self.present.lock().expect("no holder panics");
-            if present.contains(&name.checksum) {
-                return Ok(false);
-            }
-            if self.repo.has_object(&name)? {
-                present.insert(name.checksum);
-                return Ok(false);
-            }
-        } else if self.repo.has_object(&name)? {
-            return Ok(false);
-        }
-        Ok(self.staged.lock().expect("no holder panics").insert(name))
     }
 
     /// Writes a metadata object and gives its checksum. The bytes are not looked into.
@@ -328,19 +303,6 @@ impl<'r> Transaction<'r> {
             false => first.par_iter().try_for_each(|name| self.publish_one(name))?,
         }
         last.iter().try_for_each(|name| self.publish_one(name))
-    }
-
-    fn publish_one(&self, name: &ObjectName) -> Result<()> {
-        let path = self.repo.object_path(name);
-        let objects = self.repo.objects();
-        let staged = Stage::name_of(name);
-        match self.stage.dir().rename(&*staged, objects, &*path) {
-            Err(e) if e.is_not_found() => {
-                objects.ensure_dir(&path[..2], 0o775)?;
-                Ok(self.stage.dir().rename(&*staged, objects, &*path)?)
-            }
-            other => Ok(other?),
-        }
     }
 
     /// Marks a commit as incomplete at once, before its first object can become visible.
