@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
 use trefoil_fsat::Fs;
 
 use crate::argv::Arguments;
-use crate::commands::Verb;
+use crate::commands::{Verb, admin::thaw_watchdog};
 use crate::context::{Context, GlobalOptions};
 use crate::error::{CliError, Result};
 use crate::ui::Ui;
@@ -62,6 +62,9 @@ fn lenient(command: clap::Command) -> clap::Command {
 
 /// Runs the program with `args`, the first being its own name.
 pub fn run(args: Vec<OsString>) -> ExitCode {
+    if let Some(code) = thaw_watchdog::run_early(&args) {
+        return code;
+    }
     let name = program_name(args.first());
     let root = if name == "ostree" { without_own_verbs(command()) } else { command() };
     let found = Arguments::split(args.get(1..).unwrap_or_default(), &root);

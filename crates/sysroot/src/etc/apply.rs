@@ -94,7 +94,7 @@ impl Applied {
             return Ok(None);
         }
         let dev = etc.stat_self()?.dev;
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::with_capacity(self.draft.entries.len());
         for (path, draft) in &self.draft.entries {
             let stamp = match draft.stamp {
                 Some(stamp) => stamp,
@@ -107,8 +107,9 @@ impl Applied {
                     Stamp::of(&stat)
                 }
             };
-            entries.insert(path.clone(), Entry { relation: draft.relation, id: draft.id, stamp });
+            entries.push((path.clone(), Entry { relation: draft.relation, id: draft.id, stamp }));
         }
+        let entries = BTreeMap::from_iter(entries);
         let gone = self.draft.gone.clone();
         Ok(Some(EtcIndex { commit: self.commit, sealed, entries, gone }))
     }

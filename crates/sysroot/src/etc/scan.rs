@@ -97,9 +97,9 @@ impl Scan {
             if cut.is_some_and(|top| path.starts_with(top)) {
                 continue;
             }
-            let in_sealed = path.parent().is_some_and(|dir| !changed_dirs.contains(dir));
             let settled = entry.relation == Relation::Default && entry.stamp.ctime < index.sealed;
-            if believe_links && in_sealed && settled && entry.is_symlink() {
+            let in_sealed = || path.parent().is_some_and(|dir| !changed_dirs.contains(dir));
+            if believe_links && settled && entry.is_symlink() && in_sealed() {
                 continue;
             }
             self.stats += 1;

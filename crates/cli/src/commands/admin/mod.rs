@@ -24,7 +24,7 @@ mod stateroot_init;
 mod status;
 mod switch;
 mod target;
-mod thaw_watchdog;
+pub mod thaw_watchdog;
 pub mod timings;
 mod undeploy;
 mod unlock;

@@ -1,5 +1,7 @@
 //! `admin thaw-watchdog`: the process that outlives one that froze `/boot`.
 
+use std::ffi::OsString;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -22,11 +24,27 @@ pub struct ThawWatchdogArgs {
     rehearse: bool,
 }
 
-/// Runs `admin thaw-watchdog`.
-pub fn run(args: ThawWatchdogArgs, target: &Target<'_>) -> Result<()> {
+/// Runs the watchdog where `args` are just those it is started with, before anything else is
+/// made ready: a deploy waits for it, and the definition of all verbs takes milliseconds.
+pub fn run_early(args: &[OsString]) -> Option<ExitCode> {
+    match args {
+        [_, admin, verb] if admin == "admin" && verb == "thaw-watchdog" => {}
+        _ => return None,
+    }
+    // Nobody listens, and what it had to do it did or could not.
+    let done = hold_signals().and_then(|()| Ok(watch(PATIENCE)?));
+    Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn hold_signals() -> Result<()> {
     let mut held = SigSet::empty();
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|s| held.add(s));
-    held.thread_block()?;
+    Ok(held.thread_block()?)
+}
+
+/// Runs `admin thaw-watchdog`.
+pub fn run(args: ThawWatchdogArgs, target: &Target<'_>) -> Result<()> {
+    hold_signals()?;
     let tried = watch(if args.rehearse { REHEARSAL } else { PATIENCE })?;
     if args.rehearse && tried {
         target.cx.ui.words("fifreeze watchdog was run")?;

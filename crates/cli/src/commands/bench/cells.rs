@@ -79,6 +79,9 @@ struct Bench<'a> {
     rounds: usize,
     /// The system calls of `ostree` were counted.
     peer_counted: bool,
+    /// Commits carry their version. The boot menu shows it, so that each deploy writes new boot
+    /// entries and freezes `/boot`; without, one link changes.
+    told: bool,
 }
 
 /// Runs everything that `args` ask for.
@@ -123,10 +126,15 @@ fn run_in(args: &DeployBenchArgs, cx: &Context, peer: Peer, place: &Path) -> Res
         tree,
         rounds,
         peer_counted: false,
+        told: false,
     };
     let mut cells = commits;
     cells.extend(bench.full_deploys()?);
     for changed in &args.changed {
+        cells.extend(bench.changed(*changed)?);
+    }
+    bench.told = true;
+    if let Some(changed) = args.changed.first() {
         cells.extend(bench.changed(*changed)?);
     }
     Ok(Results { ostree, entries: scan.entries(), bytes: scan.bytes(), commit, cells })
@@ -184,14 +192,13 @@ impl Bench<'_> {
             self.next_version(changed)?;
             self.ours.deploy(Trust::Stat, true)?;
         }
-        let task = changed.to_string();
+        let task = match self.told {
+            true => format!("{changed} changed, new version"),
+            false => changed.to_string(),
+        };
         let [mut ostree, mut stat, mut none] = [OSTREE, STAT, NONE].map(|tool| cell(&task, tool));
         for round in 0..self.rounds {
-            self.cx.ui.words(format_args!(
-                "{changed} changed: {} of {}",
-                round + 1,
-                self.rounds
-            ))?;
+            self.cx.ui.words(format_args!("{task}: {} of {}", round + 1, self.rounds))?;
             for (ours, trust) in [(&mut stat, Trust::Stat), (&mut none, Trust::None)] {
                 self.next_version(changed)?;
                 let mut pair = [std::mem::replace(ours, cell("", "")), ostree];
@@ -222,7 +229,8 @@ impl Bench<'_> {
         self.used += take;
         self.versions += 1;
         let version = self.versions.to_string();
-        self.tree = self.ours.commit_edits(&version, self.tree, &edits, (0, 0))?.tree;
+        let version = (version.as_str(), self.told);
+        self.tree = self.ours.commit_edits_as(version, self.tree, &edits, (0, 0))?.tree;
         self.theirs.pull_from(&self.ours)
     }
 

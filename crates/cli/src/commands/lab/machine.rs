@@ -109,6 +109,16 @@ impl Machine {
         version: &str,
         make: impl FnOnce(&Transaction<'_>) -> Result<TreeId>,
     ) -> Result<Committed> {
+        self.commit_as((version, true), make)
+    }
+
+    /// As [`Machine::commit`]; `told` puts the version into the commit, from where it gets into
+    /// the boot menu.
+    fn commit_as(
+        &self,
+        (version, told): (&str, bool),
+        make: impl FnOnce(&Transaction<'_>) -> Result<TreeId>,
+    ) -> Result<Committed> {
         let started = Instant::now();
         let clock = || started.elapsed();
         let mut account = Account::new(&self.fs, &clock);
@@ -117,7 +127,9 @@ impl Machine {
         let transaction = repo.begin()?;
         let tree = make(&transaction)?;
         let mut metadata = Metadata::new();
-        metadata.set("version", version);
+        if told {
+            metadata.set("version", version);
+        }
         bind_refs(&repo, &mut metadata, &[REF.to_string()]);
         let request = CommitRequest {
             tree,
@@ -145,7 +157,18 @@ impl Machine {
         edits: &[Edit],
         owner: Owner,
     ) -> Result<Committed> {
-        self.commit(version, |transaction| {
+        self.commit_edits_as((version, true), base, edits, owner)
+    }
+
+    /// As [`Machine::commit_edits`]; the commit carries the version if it is `told`.
+    pub fn commit_edits_as(
+        &self,
+        (version, told): (&str, bool),
+        base: TreeId,
+        edits: &[Edit],
+        owner: Owner,
+    ) -> Result<Committed> {
+        self.commit_as((version, told), |transaction| {
             let mut tree = MutableTree::from_tree(base);
             for edit in edits {
                 edit.apply(transaction, &mut tree, version, owner)?;
