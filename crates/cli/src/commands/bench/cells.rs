@@ -198,7 +198,9 @@ impl Bench<'_> {
         };
         let [mut ostree, mut stat, mut none] = [OSTREE, STAT, NONE].map(|tool| cell(&task, tool));
         for round in 0..self.rounds {
-            self.cx.ui.words(format_args!("{task}: {} of {}", round + 1, self.rounds))?;
+            let kind = if self.told { " in a new version" } else { "" };
+            let (at, rounds) = (round + 1, self.rounds);
+            self.cx.ui.words(format_args!("{changed} changed{kind}: {at} of {rounds}"))?;
             for (ours, trust) in [(&mut stat, Trust::Stat), (&mut none, Trust::None)] {
                 self.next_version(changed)?;
                 let mut pair = [std::mem::replace(ours, cell("", "")), ostree];
