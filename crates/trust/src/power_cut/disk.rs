@@ -21,6 +21,9 @@ const BOOT: u64 = 64 * MIB;
 const CHUNK: usize = 1 << 20;
 /// Time between two looks whether a device is gone, and how often we look.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How often a busy file system is tried to be unmounted again, and the time between.
+const UNMOUNT_TRIES: u32 = 50;
+const UNMOUNT_PAUSE: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 5000;
 
 /// How a disk is laid out.
@@ -231,7 +234,15 @@ impl Mounted {
     /// Unmounts, and waits until nobody has the file any more.
     pub fn unmount(mut self) -> Result<()> {
         while let Some(at) = self.points.last() {
-            run("umount", [at])?;
+            // What ran on it may have ended a moment ago and not be gone yet.
+            let mut tries = 0;
+            while let Err(busy) = run("umount", [at]) {
+                tries += 1;
+                if tries > UNMOUNT_TRIES {
+                    return Err(busy);
+                }
+                sleep(UNMOUNT_PAUSE);
+            }
             self.points.pop();
         }
         self.loops.drain(..).try_for_each(Loop::detach)
