@@ -4,9 +4,6 @@ use trefoil_fsat::{Dir, File};
 
 use crate::{Repo, Result};
 
-/// Makes names differ within a process; the process's number does between them.
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 /// The new content of a file, below `tmp` until it is published. Dropped before, it goes.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
@@ -88,7 +85,7 @@ impl Repo {
     /// As [`Repo::replace_file`] for a symbolic link.
     pub(crate) fn replace_symlink(&self, dir: &Dir, name: &str, target: &str) -> Result<()> {
         loop {
-            let path = temp_path();
+            let path = temp_path("replace");
             match self.dir().symlink(target, &path) {
                 Err(e) if e.is_exists() => {}
                 made => {
@@ -102,7 +99,7 @@ impl Repo {
 
     fn unique_temp(&self) -> Result<(Temp, File)> {
         loop {
-            let path = temp_path();
+            let path = temp_path("replace");
             match self.dir().create_file(&path, 0o644) {
                 // Of a dead process, or of a live one in another pid namespace.
                 Err(e) if e.is_exists() => {}
@@ -119,6 +116,9 @@ impl Repo {
     }
 }
 
-fn temp_path() -> String {
-    format!("tmp/replace-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
+/// A name below `tmp` that no other writer of this process has, and none of another one that
+/// lives in the same pid namespace. A dead process may have left something there.
+pub(crate) fn temp_path(purpose: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("tmp/{purpose}-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed))
 }

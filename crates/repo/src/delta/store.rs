@@ -1,12 +1,12 @@
 //! The deltas that lie in a repository, and the lists of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use trefoil_delta::{DeltaIndex, DeltaName, index_name, index_path};
 use trefoil_format::checksum::Checksum;
 use trefoil_fsat::{Dir, FileKind, LockMode};
 
+use crate::replace::temp_path;
 use crate::{Repo, RepoError, Result};
 
 /// Largest superblock that is read from a file, in bytes. Parts may lie within it.
@@ -72,14 +72,13 @@ pub fn delete_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
 /// Takes a delta away in one step, and then deletes it: dying in between leaves it in `tmp`,
 /// where the next transaction finds it when it is old, and never a part of it in its place.
 pub(crate) fn remove_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let gone = format!("tmp/gone-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    let gone = temp_path("gone");
     repo.dir().ensure_dir("tmp", DIR_MODE)?;
     // Of a dead process with the same number.
     repo.dir().remove_all(&gone)?;
     repo.dir().rename(name.dir(), repo.dir(), &gone)?;
     match repo.dir().remove_all(&gone) {
-        // It is old: a transaction may be at the same.
+        // A transaction that clears `tmp` was faster: a short expiry makes it old at once.
         Err(e) if e.is_not_found() => Ok(()),
         removed => Ok(removed.map(|_| ())?),
     }

@@ -67,3 +67,36 @@ fn untouched_directories_are_neither_read_nor_written() {
     let expected = ["dirtree of d3", "root dirtree", "commit"].len() as u64;
     assert_eq!(done.written.metadata_objects_written, expected);
 }
+
+/// Guards that a tree is the same to the bit wherever an import goes over from the calling thread
+/// to all cores: amid the files of a directory, between directories, far down, after a large
+/// file. And that directories are written once, with and without a look for them.
+#[test]
+fn an_import_goes_over_to_all_cores_anywhere() {
+    if !have_ostree() {
+        return;
+    }
+    let bench = Bench::new(RepoMode::Archive);
+    let file = |path: String, bytes: &[u8]| {
+        let path = bench.path(&path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    for i in 0..600 {
+        file(format!("files/f{i}"), b"one directory");
+        file(format!("dirs/d{}/e{}/f", i / 20, i % 20), format!("{i}").as_bytes());
+    }
+    for i in 0..60 {
+        file(format!("deep/{}f{i}", "x/".repeat(i)), b"deep");
+    }
+    for i in 0..6 {
+        let bytes = if i == 1 { vec![7; 40 << 20] } else { vec![1] };
+        file(format!("large/a{}/f{i}", i / 2), &bytes);
+    }
+    for tree in ["files", "dirs", "deep", "large"] {
+        let first = bench.same(&[tree], &[], &CommitModifier::default());
+        let again = bench.same(&[tree], &[], &CommitModifier::default());
+        assert_eq!(again.imported, first.imported, "{tree}");
+        assert_eq!(again.written.metadata_objects_written, 1, "{tree}: the commit alone is new");
+    }
+}

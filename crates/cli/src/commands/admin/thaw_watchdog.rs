@@ -10,6 +10,7 @@ use trefoil_fsat::watch;
 
 use super::target::Target;
 use crate::error::Result;
+use crate::ui::Ui;
 
 /// As long as libostree waits.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,9 +32,15 @@ pub fn run_early(args: &[OsString]) -> Option<ExitCode> {
         [_, admin, verb] if admin == "admin" && verb == "thaw-watchdog" => {}
         _ => return None,
     }
-    // Nobody listens, and what it had to do it did or could not.
     let done = hold_signals().and_then(|()| Ok(watch(PATIENCE)?));
-    Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Some(match done {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody reads it, the exit code is what is left to tell.
+            let _ = Ui::default().words(format_args!("error: watchdog of the freeze: {error}"));
+            ExitCode::FAILURE
+        }
+    })
 }
 
 fn hold_signals() -> Result<()> {

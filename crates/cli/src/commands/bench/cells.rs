@@ -214,8 +214,8 @@ impl Bench<'_> {
             self.next_version(changed)?;
             ours.system_calls = system_calls(&self.ours(trust)?, &scratch)?;
         }
-        // Half a million calls, each stopped twice, take minutes; and it is the same number of
-        // them whatever changed.
+        // More than a million calls, each stopped twice, take minutes; and they are as many
+        // whatever changed.
         if !std::mem::replace(&mut self.peer_counted, true) {
             ostree.system_calls = system_calls(&self.theirs(), &scratch)?;
         }

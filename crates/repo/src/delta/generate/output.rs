@@ -1,18 +1,15 @@
 //! Writes a delta to where it belongs.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use trefoil_delta::DeltaName;
 use trefoil_fsat::Dir;
 
 use super::DeltaPlace;
+use crate::replace::temp_path;
 use crate::{Repo, Result};
 
 const SUPERBLOCK: &str = "superblock";
 const DIR_MODE: u32 = 0o775;
 const FILE_MODE: u32 = 0o644;
-/// Makes names differ within a process; the process's number does between them.
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A delta on its way to disk.
 ///
@@ -35,8 +32,7 @@ impl<'a> Output<'a> {
             DeltaPlace::File(dir, name) => Kind::File { dir, name },
             DeltaPlace::Repo => {
                 repo.dir().ensure_dir("tmp", DIR_MODE)?;
-                let number = NEXT.fetch_add(1, Relaxed);
-                let temp = format!("tmp/delta-{}-{number}", std::process::id());
+                let temp = temp_path("delta");
                 // Of a dead process with the same number.
                 repo.dir().remove_all(&temp)?;
                 repo.dir().mkdir(&temp, 0o755)?;

@@ -175,9 +175,11 @@ impl<'a> Follower<'a> {
             };
         }
         self.take(tip)?;
-        // A host that cannot be told has been served all the same.
-        let _ = self.tell_host();
-        Ok(())
+        // What the host asked for is done all the same.
+        match self.tell_host() {
+            Ok(()) => Ok(()),
+            Err(e) => self.target.cx.ui.words(format_args!("the host was not told: {e}")),
+        }
     }
 
     /// Asks the host where the ref is, and deploys that if it is new. An upgrade that fails is
