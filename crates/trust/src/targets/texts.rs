@@ -49,8 +49,9 @@ fn same<T: PartialEq + Debug + Display, E: Debug>(
 
 fn key_file(text: &str) {
     let Ok(file) = KeyFile::parse(text) else { return };
-    // As in GLib: it belongs to a last line that does not end, and to the end of one that does.
-    if text.ends_with('\r') {
+    // As in GLib a carriage return that ends a line belongs to its end: one that is part of the
+    // line, before it or where the text ends, is written as it is and lost when read again.
+    if text.contains("\r\r\n") || text.ends_with('\r') {
         return;
     }
     let written = file.to_string();
