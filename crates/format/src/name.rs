@@ -42,8 +42,8 @@ pub(crate) fn check_entry_name(name: &str) -> Result<()> {
         "." => "self-referential filename",
         ".." => "path uplink filename",
         _ if name.len() > MAX_NAME_LEN => "filename, longer than 255 bytes:",
-        _ if name.bytes().any(|byte| byte == b'/') => "/ in filename",
-        _ if name.bytes().any(|byte| byte == 0) => "NUL in filename",
+        _ if name.as_bytes().contains(&b'/') => "/ in filename",
+        _ if name.as_bytes().contains(&0) => "NUL in filename",
         _ => return Ok(()),
     };
     Err(FormatError::EntryName { name: cut(name, MAX_NAME_LEN), problem })

@@ -61,7 +61,7 @@ pub(crate) fn align_up(position: usize, align: usize) -> usize {
 }
 
 /// Width in bytes of the offsets in a container of `len` bytes.
-fn offset_width(len: usize) -> usize {
+pub(crate) fn offset_width(len: usize) -> usize {
     match len as u64 {
         0..=0xff => 1,
         0x100..=0xffff => 2,
@@ -71,14 +71,23 @@ fn offset_width(len: usize) -> usize {
 }
 
 /// Width a writer chooses for `count` offsets behind `body` bytes.
-fn smallest_width(body: usize, count: usize) -> usize {
+pub(crate) fn smallest_width(body: usize, count: usize) -> usize {
     [1, 2, 4].into_iter().find(|width| offset_width(body + count * width) <= *width).unwrap_or(8)
 }
 
-fn read_offset(table: &[u8]) -> usize {
-    let mut bytes = [0; 8];
-    bytes[..table.len()].copy_from_slice(table);
-    usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX)
+/// Reads an offset of 1, 2, 4 or 8 bytes.
+pub(crate) fn read_offset(table: &[u8]) -> usize {
+    let offset = match *table {
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => {
+            let mut bytes = [0; 8];
+            bytes[..table.len()].copy_from_slice(table);
+            u64::from_le_bytes(bytes)
+        }
+    };
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
 /// Walks the members of a tuple or dictionary entry of variable size.
@@ -161,11 +170,18 @@ pub(crate) struct Elements<'a> {
     align: usize,
 }
 
+impl Default for Elements<'_> {
+    /// The empty array.
+    fn default() -> Self {
+        Elements { span: Span::new(&[]), table: 0, width: 1, count: 0, align: 1 }
+    }
+}
+
 impl<'a> Elements<'a> {
     pub fn new(span: Span<'a>, align: usize) -> Result<Self, Fault> {
         let len = span.data.len();
         if len == 0 {
-            return Ok(Elements { span, table: 0, width: 1, count: 0, align });
+            return Ok(Elements { span, align, ..Elements::default() });
         }
         let width = offset_width(len);
         let expected = "a table of offsets at the end of the array";
@@ -195,6 +211,15 @@ impl<'a> Elements<'a> {
         }
         let start = self.span.skip_padding(previous, end, self.align)?;
         Ok(self.span.slice(start, end))
+    }
+
+    /// Returns the bytes of the elements `from..to`, which need no padding and were read before,
+    /// and the end of each within them.
+    pub fn run(&self, from: usize, to: usize) -> (&'a [u8], impl Iterator<Item = usize>) {
+        debug_assert_eq!(self.align, 1, "nothing lies between the elements");
+        let start = if from == 0 { 0 } else { self.end(from - 1) };
+        let end = if to == 0 { 0 } else { self.end(to - 1) };
+        (&self.span.data[start..end], (from..to).map(move |index| self.end(index) - start))
     }
 
     fn end(&self, index: usize) -> usize {

@@ -1,11 +1,15 @@
 //! Guards that writing what was read gives back the same bytes, for what we build ourselves.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use trefoil_format::checksum::{Checksum, Hasher};
 use trefoil_format::commit::Commit;
 use trefoil_format::dirmeta::DirMeta;
-use trefoil_format::dirtree::{DirTree, DirTreeView, FileEntry, SubdirEntry};
+use trefoil_format::dirtree::{
+    Differing, DirTree, DirTreeBuf, DirTreeView, FileEntry, Pair, SubdirEntry,
+};
 use trefoil_format::file::{ArchiveHeader, BareUserMeta, FileHeader, parse_content_stream};
 use trefoil_format::gvariant::{Metadata, Value};
 use trefoil_format::name::EntryName;
@@ -13,6 +17,30 @@ use trefoil_format::object::{LoosePath, ObjectName, ObjectType};
 use trefoil_format::xattrs::Xattrs;
 
 use crate::values::values;
+
+/// Of each name that differs the old and the new checksums.
+type Differences<const N: usize> = Vec<(String, Option<[Checksum; N]>, Option<[Checksum; N]>)>;
+
+fn found<const N: usize>(differing: Differing<'_, N>) -> Differences<N> {
+    let split = |pair: Pair<(&str, [Checksum; N])>| match pair {
+        Pair::Both((name, old), (new_name, new)) => {
+            assert_eq!(name, new_name);
+            (name.to_string(), Some(old), Some(new))
+        }
+        Pair::Left((name, old)) => (name.to_string(), Some(old), None),
+        Pair::Right((name, new)) => (name.to_string(), None, Some(new)),
+    };
+    differing.map(split).collect()
+}
+
+fn naive<const N: usize>(
+    old: &BTreeMap<String, [Checksum; N]>,
+    new: &BTreeMap<String, [Checksum; N]>,
+) -> Differences<N> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let both = names.into_iter().map(|n| (n.clone(), old.get(n).copied(), new.get(n).copied()));
+    both.filter(|(_, old, new)| old != new).collect()
+}
 
 fn checksums() -> impl Strategy<Value = Checksum> + Clone {
     any::<[u8; 32]>().prop_map(Checksum::from_bytes)
@@ -86,6 +114,77 @@ proptest! {
             prop_assert_eq!(view.find_dir(&dir.name), Some((dir.tree, dir.meta)));
         }
         prop_assert_eq!(view.find_file("zzz-not-there"), None);
+    }
+
+    /// Guards the comparison that every diff, pull and prune relies on, beside the obvious one.
+    #[test]
+    fn dirtrees_differ(tree in dirtrees(), other in dirtrees(), picks in vec(0..4_u8, 30)) {
+        // Half of the new tree is the old one's, some of it with other checksums.
+        let picks = || picks.iter().copied().chain(std::iter::repeat(0));
+        let mut new = tree.clone();
+        let mut old_files = tree.files.iter().zip(picks());
+        new.files.retain(|_| old_files.next().is_none_or(|(_, pick)| pick != 1));
+        let mut old_dirs = tree.dirs.iter().zip(picks());
+        new.dirs.retain(|_| old_dirs.next().is_none_or(|(_, pick)| pick != 1));
+        new.files.iter_mut().zip(picks()).filter(|(_, pick)| *pick == 2).for_each(|(file, _)| {
+            file.checksum = Checksum::of(b"new");
+        });
+        new.dirs.iter_mut().zip(picks()).filter(|(_, pick)| *pick == 2).for_each(|(dir, _)| {
+            dir.meta = Checksum::of(b"new");
+        });
+        let taken = |name: &EntryName| tree.files.iter().any(|f| f.name == *name)
+            || tree.dirs.iter().any(|d| d.name == *name);
+        new.files.extend(other.files.into_iter().filter(|f| !taken(&f.name)));
+        new.dirs.extend(other.dirs.into_iter().filter(|d| !taken(&d.name)));
+        new.sort();
+        let (old_bytes, new_bytes) = (tree.to_bytes(), new.to_bytes());
+        let old_view = DirTreeView::parse(&old_bytes).unwrap();
+        let new_view = DirTreeView::parse(&new_bytes).unwrap();
+        let files = |tree: &DirTree| -> BTreeMap<String, [Checksum; 1]> {
+            tree.files.iter().map(|f| (f.name.to_string(), [f.checksum])).collect()
+        };
+        let dirs = |tree: &DirTree| -> BTreeMap<String, [Checksum; 2]> {
+            tree.dirs.iter().map(|d| (d.name.to_string(), [d.tree, d.meta])).collect()
+        };
+        prop_assert_eq!(found(old_view.differing_files(&new_view)), naive(&files(&tree), &files(&new)));
+        prop_assert_eq!(found(old_view.differing_dirs(&new_view)), naive(&dirs(&tree), &dirs(&new)));
+    }
+
+    /// Guards the directories of a commit that changes few entries: they are copied in runs.
+    #[test]
+    fn dirtrees_edited(tree in dirtrees(), other in dirtrees(), picks in vec(any::<bool>(), 60)) {
+        let mut picks = picks.into_iter().chain(std::iter::repeat(false));
+        let (mut files, mut dirs) = (BTreeMap::new(), BTreeMap::new());
+        let mut wanted = tree.clone();
+        for file in other.files.into_iter().chain(tree.files.clone()).filter(|_| picks.next().unwrap()) {
+            let name = file.name.to_string();
+            wanted.files.retain(|f| f.name != file.name);
+            if tree.dirs.iter().any(|d| d.name == file.name) || name.len() % 2 == 0 {
+                files.insert(name, None);
+            } else {
+                files.insert(name, Some([file.checksum]));
+                wanted.files.push(file);
+            }
+        }
+        for dir in other.dirs.into_iter().chain(tree.dirs.clone()).filter(|_| picks.next().unwrap()) {
+            let name = dir.name.to_string();
+            wanted.dirs.retain(|d| d.name != dir.name);
+            if wanted.files.iter().any(|f| f.name == dir.name) || name.len() % 2 == 0 {
+                dirs.insert(name, None);
+            } else {
+                dirs.insert(name, Some([dir.tree, dir.meta]));
+                wanted.dirs.push(dir);
+            }
+        }
+        wanted.sort();
+        for old in [Some(tree.to_bytes()), tree.is_empty().then(Vec::new)].into_iter().flatten() {
+            let old = if old.is_empty() { DirTreeBuf::default() } else { DirTreeBuf::new(old).unwrap() };
+            let edited = old.edited(
+                files.iter().map(|(name, file)| (name.as_str(), *file)),
+                dirs.iter().map(|(name, dir)| (name.as_str(), *dir)),
+            );
+            prop_assert_eq!(&edited, &wanted.to_bytes());
+        }
     }
 
     #[test]

@@ -10,10 +10,8 @@ mod objects;
 pub use dirs::{DiffSide, DirsDiff, DirsDiffOptions, diff_dirs};
 pub use objects::{ObjectsDiff, diff_objects};
 
-use std::cmp::Ordering;
-
 use trefoil_format::checksum::Checksum;
-use trefoil_format::dirtree::DirTreeView;
+use trefoil_format::dirtree::{DirTreeView, Pair};
 use trefoil_format::object::ObjectType;
 
 use crate::lookup::{entry_in, parse_dirtree};
@@ -169,94 +167,47 @@ impl Walk<'_> {
     }
 
     fn files(&mut self, old: &DirTreeView<'_>, new: &DirTreeView<'_>) {
-        merge(
-            old.files(),
-            new.files(),
-            |(name, _)| *name,
-            |pair| {
-                let (name, kind) = match pair {
-                    Pair::Both((_, a), (_, b)) if a == b => return Ok(()),
-                    Pair::Both((name, old), (_, new)) => {
-                        (name, ChangeKind::FileChanged { old, new })
-                    }
-                    Pair::Left((name, old)) => (
-                        name,
-                        match entry_in(new, name) {
-                            Some(TreeEntry::Dir(new)) => ChangeKind::FileToDir { old, new },
-                            _ => ChangeKind::FileRemoved { old },
-                        },
-                    ),
-                    Pair::Right((name, new)) => (
-                        name,
-                        match entry_in(old, name) {
-                            Some(TreeEntry::Dir(old)) => ChangeKind::DirToFile { old, new },
-                            _ => ChangeKind::FileAdded { new },
-                        },
-                    ),
-                };
-                self.emit_at(name, kind);
-                Ok(())
-            },
-        )
-        .unwrap_or_else(|e: std::convert::Infallible| match e {});
+        for pair in old.differing_files(new) {
+            let (name, kind) = match pair {
+                Pair::Both((name, [old]), (_, [new])) => {
+                    (name, ChangeKind::FileChanged { old, new })
+                }
+                Pair::Left((name, [old])) => (
+                    name,
+                    match entry_in(new, name) {
+                        Some(TreeEntry::Dir(new)) => ChangeKind::FileToDir { old, new },
+                        _ => ChangeKind::FileRemoved { old },
+                    },
+                ),
+                Pair::Right((name, [new])) => (
+                    name,
+                    match entry_in(old, name) {
+                        Some(TreeEntry::Dir(old)) => ChangeKind::DirToFile { old, new },
+                        _ => ChangeKind::FileAdded { new },
+                    },
+                ),
+            };
+            self.emit_at(name, kind);
+        }
     }
 
     fn dirs(&mut self, old: &DirTreeView<'_>, new: &DirTreeView<'_>) -> Result<()> {
-        let id = |tree, meta| TreeId { tree, meta };
-        merge(
-            old.dirs(),
-            new.dirs(),
-            |(name, _, _)| *name,
-            |pair| {
-                match pair {
-                    Pair::Both((name, tree, meta), (_, new_tree, new_meta)) => {
-                        let (old, new) = (id(tree, meta), id(new_tree, new_meta));
-                        if old != new {
-                            self.within(name, |walk| walk.dir(old, new))?;
-                        }
-                    }
-                    // A file of the same name was dealt with among the files.
-                    Pair::Left((name, tree, meta)) if new.find_file(name).is_none() => {
-                        self.emit_at(name, ChangeKind::DirRemoved { old: id(tree, meta) });
-                    }
-                    Pair::Right((name, tree, meta)) if old.find_file(name).is_none() => {
-                        self.emit_at(name, ChangeKind::DirAdded { new: id(tree, meta) });
-                    }
-                    Pair::Left(_) | Pair::Right(_) => {}
+        let id = |[tree, meta]: [Checksum; 2]| TreeId { tree, meta };
+        for pair in old.differing_dirs(new) {
+            match pair {
+                Pair::Both((name, old), (_, new)) => {
+                    self.within(name, |walk| walk.dir(id(old), id(new)))?;
                 }
-                Ok(())
-            },
-        )
-    }
-}
-
-/// An entry of one or both of two sorted lists.
-enum Pair<T> {
-    Both(T, T),
-    Left(T),
-    Right(T),
-}
-
-/// Goes through two lists that are sorted by `key` in step.
-fn merge<T, E>(
-    left: impl Iterator<Item = T>,
-    right: impl Iterator<Item = T>,
-    key: impl Fn(&T) -> &str,
-    mut each: impl FnMut(Pair<T>) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
-    let (mut left, mut right) = (left.peekable(), right.peekable());
-    loop {
-        let order = match (left.peek(), right.peek()) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => key(a).as_bytes().cmp(key(b).as_bytes()),
-        };
-        let pair = match order {
-            Ordering::Less => left.next().map(Pair::Left),
-            Ordering::Greater => right.next().map(Pair::Right),
-            Ordering::Equal => left.next().zip(right.next()).map(|(a, b)| Pair::Both(a, b)),
-        };
-        each(pair.expect("it was peeked at"))?;
+                // A file of the same name was dealt with among the files.
+                Pair::Left((name, dir)) if new.find_file(name).is_none() => {
+                    self.emit_at(name, ChangeKind::DirRemoved { old: id(dir) });
+                }
+                Pair::Right((name, dir)) if old.find_file(name).is_none() => {
+                    self.emit_at(name, ChangeKind::DirAdded { new: id(dir) });
+                }
+                Pair::Left(_) | Pair::Right(_) => {}
+            }
+        }
+        Ok(())
     }
 }

@@ -10,10 +10,12 @@
 use std::collections::BTreeSet;
 
 use trefoil_format::checksum::Checksum;
-use trefoil_format::dirtree::DirTree;
+use trefoil_format::dirtree::{DirTreeView, Pair};
+use trefoil_format::object::ObjectType;
 use trefoil_fsat::LockMode;
 
 use super::{Doomed, delete_all, deletion_rank, deltas, ref_targets};
+use crate::lookup::parse_dirtree;
 use crate::traverse::{Depth, Reachable, Traversal, load_commit_opt};
 use crate::{Repo, RepoError, Result};
 
@@ -69,42 +71,45 @@ fn collect(repo: &Repo, old: Checksum, beside: &[Checksum], found: &mut Reachabl
     if beside.contains(&old) || !found.dirtrees.insert(old) {
         return Ok(());
     }
-    let Some(tree) = load_tree_opt(repo, &old)? else { return Ok(()) };
-    let mut others = Vec::new();
+    let Some(bytes) = load_tree_opt(repo, &old)? else { return Ok(()) };
+    let tree = parse_dirtree(&bytes, &old)?;
+    let mut kept = Vec::new();
     for checksum in beside {
-        others.extend(load_tree_opt(repo, checksum)?);
+        kept.extend(load_tree_opt(repo, checksum)?.map(|bytes| (bytes, checksum)));
     }
-    for file in &tree.files {
-        let same = |other: &DirTree| {
-            let at = other.files.binary_search_by(|f| f.name.cmp(&file.name));
-            at.is_ok_and(|i| other.files[i].checksum == file.checksum)
+    let kept: Vec<DirTreeView<'_>> =
+        kept.iter().map(|(bytes, c)| parse_dirtree(bytes, c)).collect::<Result<_>>()?;
+    // Most of what differs from none of them is left out by the first.
+    let (first, rest) = match kept.split_first() {
+        Some((first, rest)) => (*first, rest),
+        None => (DirTreeView::default(), &[][..]),
+    };
+    for pair in first.differing_files(&tree) {
+        if let Pair::Both(_, (name, [file])) | Pair::Right((name, [file])) = pair
+            && !rest.iter().any(|other| other.find_file(name) == Some(file))
+        {
+            found.files.insert(file);
+        }
+    }
+    for pair in first.differing_dirs(&tree) {
+        let (Pair::Both(_, (name, [dir, meta])) | Pair::Right((name, [dir, meta]))) = pair else {
+            continue;
         };
-        if !others.iter().any(same) {
-            found.files.insert(file.checksum);
+        let at: Vec<_> = kept.iter().filter_map(|other| other.find_dir(name)).collect();
+        if !at.iter().any(|(_, kept)| *kept == meta) {
+            found.dirmetas.insert(meta);
         }
-    }
-    for dir in &tree.dirs {
-        let mut below = Vec::new();
-        let mut meta_kept = false;
-        for other in &others {
-            if let Ok(i) = other.dirs.binary_search_by(|d| d.name.cmp(&dir.name)) {
-                meta_kept |= other.dirs[i].meta == dir.meta;
-                below.push(other.dirs[i].tree);
-            }
-        }
-        if !meta_kept {
-            found.dirmetas.insert(dir.meta);
-        }
-        collect(repo, dir.tree, &below, found)?;
+        let below: Vec<Checksum> = at.into_iter().map(|(tree, _)| tree).collect();
+        collect(repo, dir, &below, found)?;
     }
     Ok(())
 }
 
 /// A directory of the old tree that an interrupted prune took already is not there; a later
 /// full prune finds what was below it alone. A kept commit lacks one only if it is partial.
-fn load_tree_opt(repo: &Repo, checksum: &Checksum) -> Result<Option<DirTree>> {
-    match repo.load_dirtree(checksum) {
-        Ok(tree) => Ok(Some(tree)),
+fn load_tree_opt(repo: &Repo, checksum: &Checksum) -> Result<Option<Vec<u8>>> {
+    match repo.load_metadata(ObjectType::DirTree, checksum) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(RepoError::ObjectMissing { .. }) => Ok(None),
         Err(e) => Err(e),
     }

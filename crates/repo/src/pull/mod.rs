@@ -2,6 +2,7 @@
 //! `ostree pull` from a `file://` remote) with [`pull_local`], from a remote over the network
 //! with [`pull_remote`].
 
+mod beside;
 mod checks;
 mod directory;
 mod objects;

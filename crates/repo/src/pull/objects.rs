@@ -3,13 +3,16 @@ use std::collections::HashSet;
 use rayon::prelude::*;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
-use trefoil_format::dirtree::DirTree;
 use trefoil_format::object::{ObjectName, ObjectType};
 
-use super::paths::{refuse_unsafe_mode, wants_dir, wants_file};
+use super::beside::{Needs, TreeAt};
+use super::paths::refuse_unsafe_mode;
 use super::{Outcome, PullError, PullOptions, PullStats};
 use crate::traverse::ChecksumSet;
 use crate::{ImportMethod, Repo, RepoError, Result, Transaction};
+
+/// So few steps are done by the calling thread: to wake the others takes longer.
+const FEW: usize = 16;
 
 /// Brings over the objects of one tree, level by level: the directories of a level by several
 /// threads, then the files they name.
@@ -20,19 +23,12 @@ pub(super) struct TreeImport<'a> {
     pub stats: &'a mut PullStats,
 }
 
-/// A directory to look into, and the one at the same path of a commit known to be whole.
-struct Pending {
-    tree: Checksum,
-    base: Option<Checksum>,
-    path: String,
-}
-
-/// What a directory refers to and the whole commit does not have in the same place.
+/// What the directories of one level refer to.
 #[derive(Default)]
 struct Level {
     files: ChecksumSet,
     metas: ChecksumSet,
-    below: Vec<Pending>,
+    below: Vec<TreeAt>,
 }
 
 impl TreeImport<'_> {
@@ -40,7 +36,7 @@ impl TreeImport<'_> {
         self.import(&[ObjectName::new(commit.root_meta, ObjectType::DirMeta)])?;
         let mut seen: HashSet<(Checksum, String)> = HashSet::new();
         let by_path = !self.options.subdirs.is_empty();
-        let mut pending = vec![Pending { tree: commit.root_tree, base, path: "/".to_string() }];
+        let mut pending = vec![TreeAt { tree: commit.root_tree, base, path: "/".to_string() }];
         while !pending.is_empty() {
             // Where only some paths are wanted, the same directory elsewhere is another matter.
             pending.retain(|p| {
@@ -51,7 +47,10 @@ impl TreeImport<'_> {
                 pending.iter().map(|p| ObjectName::new(p.tree, ObjectType::DirTree)).collect();
             self.import(&trees)?;
             self.stats.dirtrees_scanned += pending.len() as u64;
-            let scanned: Outcome<Vec<Level>> = pending.par_iter().map(|p| self.scan(p)).collect();
+            let scanned: Outcome<Vec<Needs>> = match pending.len() {
+                0..FEW => pending.iter().map(|p| self.scan(p)).collect(),
+                _ => pending.par_iter().map(|p| self.scan(p)).collect(),
+            };
             let mut level = Level::default();
             for part in scanned? {
                 level.files.extend(part.files);
@@ -65,52 +64,23 @@ impl TreeImport<'_> {
         Ok(())
     }
 
-    fn scan(&self, pending: &Pending) -> Outcome<Level> {
-        let tree = self.parse(pending)?;
-        // A whole commit has its directories; were one gone, everything is looked at.
-        let base = match pending.base {
-            Some(base) => self.txn.repo().load_dirtree(&base).unwrap_or_default(),
-            None => DirTree::default(),
+    fn scan(&self, at: &TreeAt) -> Outcome<Needs> {
+        let name = ObjectName::new(at.tree, ObjectType::DirTree);
+        let read = || {
+            let bytes = self.txn.load_metadata(name.kind, &name.checksum)?;
+            at.needs(self.txn.repo(), &self.options.subdirs, &bytes)
+                .map_err(|source| RepoError::Corrupt { name, source })
         };
-        let subdirs = &self.options.subdirs;
-        let mut level = Level::default();
-        for file in tree.files {
-            let at = base.files.binary_search_by(|f| f.name.cmp(&file.name));
-            let known = at.is_ok_and(|i| base.files[i].checksum == file.checksum);
-            if !known && wants_file(subdirs, &pending.path, file.name.as_str()) {
-                level.files.insert(file.checksum);
-            }
-        }
-        for dir in tree.dirs {
-            let path = format!("{}{}/", pending.path, dir.name.as_str());
-            if !wants_dir(subdirs, &path) {
-                continue;
-            }
-            let at = base.dirs.binary_search_by(|d| d.name.cmp(&dir.name));
-            let beside = at.ok().map(|i| &base.dirs[i]);
-            if beside.map(|d| d.meta) != Some(dir.meta) {
-                level.metas.insert(dir.meta);
-            }
-            level.below.push(Pending { tree: dir.tree, base: beside.map(|d| d.tree), path });
-        }
-        Ok(level)
-    }
-
-    fn parse(&self, pending: &Pending) -> Outcome<DirTree> {
-        let name = ObjectName::new(pending.tree, ObjectType::DirTree);
-        let parsed = self.txn.load_metadata(ObjectType::DirTree, &pending.tree).and_then(|bytes| {
-            DirTree::parse(&bytes).map_err(|source| RepoError::Corrupt { name, source })
-        });
-        parsed.map_err(|source| PullError::Dirtree {
-            checksum: pending.tree,
-            path: pending.path.clone(),
+        read().map_err(|source| PullError::Dirtree {
+            checksum: at.tree,
+            path: at.path.clone(),
             source: Box::new(source),
         })
     }
 
     fn import(&mut self, names: &[ObjectName]) -> Outcome<()> {
         let methods: Result<Vec<ImportMethod>> = match names.len() {
-            0..8 => names.iter().map(|name| self.import_one(name)).collect(),
+            0..FEW => names.iter().map(|name| self.import_one(name)).collect(),
             _ => names.par_iter().map(|name| self.import_one(name)).collect(),
         };
         for (name, method) in names.iter().zip(methods?) {

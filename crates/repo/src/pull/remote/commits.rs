@@ -5,7 +5,8 @@ use trefoil_format::object::{ObjectName, ObjectType};
 
 use super::deltas::{Root, is_whole};
 use super::engine::Engine;
-use super::receive::{Job, Place, TreeAt};
+use super::receive::{Job, Place};
+use crate::pull::beside::TreeAt;
 use crate::pull::{Outcome, checks};
 use crate::traverse::Depth;
 

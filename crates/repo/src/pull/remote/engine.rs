@@ -13,11 +13,12 @@ use trefoil_format::object::MAX_METADATA_SIZE;
 
 use super::account::Account;
 use super::deltas::DeltaUse;
-use super::receive::{Job, Level, Place, Receive, Task, TreeAt, Work};
+use super::receive::{Job, Level, Place, Receive, Task, Work};
 use super::resolve::Wanted;
 use super::{PullProgress, PullSource};
 use crate::Transaction;
 use crate::delta::{DeltaIndex, Limits};
+use crate::pull::beside::TreeAt;
 use crate::pull::checks::Bases;
 use crate::pull::transport::{Answer, Body, FetchError, FileRequest, Site};
 use crate::pull::{Outcome, PullOptions, PullStats};

@@ -3,7 +3,6 @@ use std::sync::{Arc, Mutex};
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
 use trefoil_format::dirmeta::DirMeta;
-use trefoil_format::dirtree::DirTree;
 use trefoil_format::error::FormatError;
 use trefoil_format::file::FileHeader;
 use trefoil_format::gvariant::Metadata;
@@ -13,19 +12,12 @@ use super::PullSource;
 use crate::delta::{
     DeltaIndex, DeltaName, DeltaPlan, Limits, apply_part, index_path, plan_delta, read_superblock,
 };
-use crate::pull::paths::{refuse_unsafe_mode, wants_dir, wants_file};
+use crate::pull::beside::{Needs, TreeAt};
+use crate::pull::paths::refuse_unsafe_mode;
 use crate::pull::transport::{Body, read_body};
 use crate::pull::{Outcome, PullError, PullOptions};
 use crate::transaction::ArchivedFile;
 use crate::{RepoError, RepoMode, Transaction};
-
-/// A directory to look into, and the one at the same path of a commit known to be whole.
-#[derive(Clone, Debug)]
-pub(super) struct TreeAt {
-    pub tree: Checksum,
-    pub base: Option<Checksum>,
-    pub path: String,
-}
 
 /// Something to be fetched, or to be done with what is here.
 #[derive(Clone, Debug)]
@@ -157,12 +149,12 @@ impl Receive<'_> {
             Task::Receive(job, body) => self.metadata(job, body),
             Task::Scan(at) => {
                 let bytes = self.txn.load_metadata(ObjectType::DirTree, &at.tree)?;
-                let tree = DirTree::parse(&bytes).map_err(|source| {
+                let needs = self.needs(&at, &bytes).map_err(|source| {
                     let name = ObjectName::new(at.tree, ObjectType::DirTree);
                     let source = Box::new(RepoError::Corrupt { name, source });
                     PullError::Dirtree { checksum: at.tree, path: at.path.clone(), source }
                 })?;
-                self.level(&at, tree).map(Work::Level)
+                self.level(needs).map(Work::Level)
             }
             Task::Import(job, cache) => self.import(job, cache),
         }
@@ -190,10 +182,10 @@ impl Receive<'_> {
             }
             Job::Tree(at) => {
                 verify(&name, &bytes)?;
-                let tree = DirTree::parse(&bytes).map_err(invalid)?;
+                let needs = self.needs(&at, &bytes).map_err(invalid)?;
                 self.txn.write_metadata_as(&name, &bytes)?;
                 drop(bytes);
-                self.level(&at, tree).map(Work::Level)
+                self.level(needs).map(Work::Level)
             }
             Job::Meta(_) => {
                 verify(&name, &bytes)?;
@@ -299,45 +291,26 @@ impl Receive<'_> {
         Ok(Place::Remote)
     }
 
-    fn level(&self, at: &TreeAt, tree: DirTree) -> Outcome<Level> {
-        // A whole commit has its directories; were one gone, everything is looked at.
-        let base = match at.base {
-            Some(base) => self.txn.repo().load_dirtree(&base).unwrap_or_default(),
-            None => DirTree::default(),
+    fn needs(&self, at: &TreeAt, bytes: &[u8]) -> Result<Needs, FormatError> {
+        at.needs(self.txn.repo(), &self.options.subdirs, bytes)
+    }
+
+    /// Looks where what is needed can be had, and leaves out the files and metadata that are here.
+    fn level(&self, needs: Needs) -> Outcome<Level> {
+        let absent = |checksums: Vec<Checksum>, kind| -> Outcome<Vec<(Checksum, Place)>> {
+            let place = |c| Ok((c, self.place(&ObjectName::new(c, kind))?));
+            let here = |found: &Outcome<(Checksum, Place)>| matches!(found, Ok((_, Place::Here)));
+            checksums.into_iter().map(place).filter(|found| !here(found)).collect()
         };
-        let subdirs = &self.options.subdirs;
-        let mut level = Level::default();
-        for file in tree.files {
-            let found = base.files.binary_search_by(|f| f.name.cmp(&file.name));
-            let known = found.is_ok_and(|i| base.files[i].checksum == file.checksum);
-            if known || !wants_file(subdirs, &at.path, file.name.as_str()) {
-                continue;
-            }
-            match self.place(&ObjectName::new(file.checksum, ObjectType::File))? {
-                Place::Here => {}
-                place => level.files.push((file.checksum, place)),
-            }
-        }
-        for dir in tree.dirs {
-            let path = format!("{}{}/", at.path, dir.name.as_str());
-            if !wants_dir(subdirs, &path) {
-                continue;
-            }
-            let found = base.dirs.binary_search_by(|d| d.name.cmp(&dir.name));
-            let beside = found.ok().map(|i| &base.dirs[i]);
-            if beside.map(|d| d.meta) != Some(dir.meta) {
-                match self.place(&ObjectName::new(dir.meta, ObjectType::DirMeta))? {
-                    Place::Here => {}
-                    place => level.metas.push((dir.meta, place)),
-                }
-            }
-            let base = beside.map(|d| d.tree);
-            if base != Some(dir.tree) {
-                let place = self.place(&ObjectName::new(dir.tree, ObjectType::DirTree))?;
-                level.below.push((TreeAt { tree: dir.tree, base, path }, place));
-            }
-        }
-        Ok(level)
+        let below = needs.below.into_iter().map(|at| {
+            let place = self.place(&ObjectName::new(at.tree, ObjectType::DirTree))?;
+            Ok((at, place))
+        });
+        Ok(Level {
+            below: below.collect::<Outcome<_>>()?,
+            files: absent(needs.files, ObjectType::File)?,
+            metas: absent(needs.metas, ObjectType::DirMeta)?,
+        })
     }
 }
 
