@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use trefoil_format::checksum::Checksum;
-use trefoil_format::dirtree::{DirTree, FileEntry, SubdirEntry};
+use trefoil_format::dirtree::DirTreeBuf;
 use trefoil_format::name::EntryName;
-use trefoil_format::object::ObjectType;
+use trefoil_format::object::{ObjectName, ObjectType};
 
 use crate::deep::{FEW, SHALLOW, on_deep_stacks};
 use crate::{Repo, RepoError, Result, Transaction, TreeId};
@@ -31,13 +31,18 @@ enum State {
     Whole(Whole),
 }
 
+/// A directory that was looked into: a dirtree as it was read, and what was done to it. Of the
+/// 15,000 entries of some directories only those that are touched are taken apart.
 #[derive(Debug, Default)]
 struct Whole {
-    files: BTreeMap<EntryName, Checksum>,
-    dirs: BTreeMap<EntryName, MutableTree>,
-    /// The object it was read from: need not be written again if it still is the same.
+    base: DirTreeBuf,
+    /// The object that `base` is; `None` for a directory that is new.
     loaded: Option<Checksum>,
-    /// Whether anything was put here or taken away since, be it the same.
+    /// Files that were put here, or taken away.
+    files: BTreeMap<EntryName, Option<Checksum>>,
+    /// Directories that were looked at, put here, or taken away.
+    dirs: BTreeMap<EntryName, Option<MutableTree>>,
+    /// Whether anything was put here or taken away, be it the same.
     changed: bool,
 }
 
@@ -73,34 +78,37 @@ impl MutableTree {
     /// a file has that name.
     pub fn ensure_dir(&mut self, repo: &Repo, name: &EntryName) -> Result<&mut MutableTree> {
         let whole = self.whole(repo)?;
-        if whole.files.contains_key(name) {
+        if whole.file(name).is_some() {
             return Err(RepoError::Refused(format!(
                 "Can't replace file with directory: {}",
                 name.as_str()
             )));
         }
-        whole.changed |= !whole.dirs.contains_key(name);
-        Ok(whole.dirs.entry(name.clone()).or_default())
+        if !whole.has_dir(name) {
+            whole.changed = true;
+            whole.dirs.insert(name.clone(), Some(MutableTree::default()));
+        }
+        Ok(whole.dir(name).expect("it was there or was put there"))
     }
 
     /// Puts the file object `checksum` under `name`. Fails where a directory has that name.
     pub fn replace_file(&mut self, repo: &Repo, name: EntryName, checksum: Checksum) -> Result<()> {
         let whole = self.whole(repo)?;
-        if whole.dirs.contains_key(&name) {
+        if whole.has_dir(&name) {
             return Err(RepoError::Refused(format!(
                 "Can't replace directory with file: {}",
                 name.as_str()
             )));
         }
         whole.changed = true;
-        whole.files.insert(name, checksum);
+        whole.files.insert(name, Some(checksum));
         Ok(())
     }
 
     /// Removes the file or directory `name`; false where there is none.
     pub fn remove(&mut self, repo: &Repo, name: &EntryName) -> Result<bool> {
         let whole = self.whole(repo)?;
-        let removed = whole.files.remove(name).is_some() || whole.dirs.remove(name).is_some();
+        let removed = whole.remove_file(name) || whole.take_dir(name).is_some();
         whole.changed |= removed;
         Ok(removed)
     }
@@ -108,8 +116,8 @@ impl MutableTree {
     /// Removes the file or directory `name`, and gives the directory.
     pub(crate) fn take(&mut self, repo: &Repo, name: &EntryName) -> Result<Option<MutableTree>> {
         let whole = self.whole(repo)?;
-        whole.files.remove(name);
-        Ok(whole.dirs.remove(name))
+        whole.remove_file(name);
+        Ok(whole.take_dir(name))
     }
 
     /// Removes all that is in this directory; nothing is read for it.
@@ -119,18 +127,17 @@ impl MutableTree {
 
     /// The file object under `name`.
     pub fn file(&mut self, repo: &Repo, name: &EntryName) -> Result<Option<Checksum>> {
-        Ok(self.whole(repo)?.files.get(name).copied())
+        Ok(self.whole(repo)?.file(name))
     }
 
     /// The directory under `name`.
     pub fn dir(&mut self, repo: &Repo, name: &EntryName) -> Result<Option<&mut MutableTree>> {
-        Ok(self.whole(repo)?.dirs.get_mut(name))
+        Ok(self.whole(repo)?.dir(name))
     }
 
     /// Whether nothing is in this directory.
     pub fn is_empty(&mut self, repo: &Repo) -> Result<bool> {
-        let whole = self.whole(repo)?;
-        Ok(whole.files.is_empty() && whole.dirs.is_empty())
+        Ok(self.whole(repo)?.is_empty())
     }
 
     /// Lays the tree `over` of the repository over this one. As in libostree the last one wins:
@@ -177,14 +184,14 @@ impl MutableTree {
     fn is_small(&self, depth: usize, count: &mut usize) -> bool {
         let State::Whole(whole) = &self.state else { return true };
         *count += 1;
-        let mut dirs = whole.dirs.values();
+        let mut dirs = whole.dirs.values().flatten();
         *count < FEW && depth < SHALLOW && dirs.all(|dir| dir.is_small(depth + 1, count))
     }
 
     /// Tells too whether the dirtree counts as touched: libostree writes such ones again, which
     /// shows in the sizes of a commit. `alone` is without other threads.
-    fn write_at(
-        &self,
+    fn write_at<'t>(
+        &'t self,
         transaction: &Transaction<'_>,
         depth: usize,
         alone: bool,
@@ -197,43 +204,64 @@ impl MutableTree {
             State::Lazy(tree) => return Ok((TreeId { tree: *tree, meta }, false)),
             State::Whole(whole) => whole,
         };
-        let write_dir = |(name, dir): (&EntryName, &MutableTree)| {
-            let (id, touched) = dir.write_at(transaction, depth + 1, alone)?;
-            Ok((SubdirEntry { name: name.clone(), tree: id.tree, meta: id.meta }, touched))
+        let write_dir = |(name, dir): (&'t EntryName, &'t Option<MutableTree>)| {
+            let written = match dir {
+                Some(dir) => Some(dir.write_at(transaction, depth + 1, alone)?),
+                None => None,
+            };
+            let touched = written.is_some_and(|(_, touched)| touched);
+            Ok((name.as_str(), written.map(|(id, _)| [id.tree, id.meta]), touched))
         };
         let dirs = match alone {
             true => whole.dirs.iter().map(write_dir).collect::<Result<Vec<_>>>()?,
             false => whole.dirs.par_iter().map(write_dir).collect::<Result<Vec<_>>>()?,
         };
-        let touched = whole.changed || dirs.iter().any(|(_, touched)| *touched);
-        let dirs = dirs.into_iter().map(|(dir, _)| dir).collect();
-        let file = |(name, checksum): (&EntryName, &Checksum)| FileEntry {
-            name: name.clone(),
-            checksum: *checksum,
-        };
-        let bytes = DirTree { files: whole.files.iter().map(file).collect(), dirs }.to_bytes();
+        let touched = whole.changed || dirs.iter().any(|(.., touched)| *touched);
+        let dirs: Vec<_> = dirs.into_iter().map(|(name, dir, _)| (name, dir)).collect();
         let tree = match whole.loaded {
-            Some(loaded) if Checksum::of(&bytes) == loaded => {
+            Some(loaded) if whole.is_as_loaded(&dirs) => {
                 if touched {
-                    transaction.note_size(loaded, ObjectType::DirTree, bytes.len() as u64);
+                    transaction.note_size(loaded, ObjectType::DirTree, whole.base.size());
                 }
                 loaded
             }
-            _ => transaction.write_metadata(ObjectType::DirTree, &bytes)?,
+            _ => {
+                let files =
+                    whole.files.iter().map(|(name, file)| (name.as_str(), file.map(|c| [c])));
+                let bytes = whole.base.edited(files, dirs.into_iter());
+                transaction.write_metadata(ObjectType::DirTree, &bytes)?
+            }
         };
         let touched = touched || whole.loaded != Some(tree);
         Ok((TreeId { tree, meta }, touched))
     }
 
     /// The subdirectories that exist, to be worked on at the same time.
-    pub(crate) fn dirs_mut(&mut self, repo: &Repo) -> Result<Vec<(&EntryName, &mut MutableTree)>> {
-        Ok(self.whole(repo)?.dirs.iter_mut().collect())
+    pub(crate) fn dirs_mut<'t>(
+        &'t mut self,
+        repo: &Repo,
+    ) -> Result<Vec<(&'t EntryName, &'t mut MutableTree)>> {
+        let whole = self.whole(repo)?;
+        let view = whole.base.view();
+        for (name, tree, meta) in view.dirs() {
+            if !whole.dirs.contains_key(name) {
+                let name = EntryName::new(name).map_err(|e| RepoError::format("a directory", e))?;
+                whole.dirs.insert(name, Some(MutableTree::from_tree(TreeId { tree, meta })));
+            }
+        }
+        let there =
+            |(name, dir): (&'t EntryName, &'t mut Option<MutableTree>)| Some((name, dir.as_mut()?));
+        Ok(whole.dirs.iter_mut().filter_map(there).collect())
     }
 
     fn whole(&mut self, repo: &Repo) -> Result<&mut Whole> {
         if let State::Lazy(checksum) = self.state {
-            let tree = repo.load_dirtree(&checksum)?;
-            self.state = State::Whole(Whole::from_dirtree(tree, checksum));
+            let bytes = repo.load_metadata(ObjectType::DirTree, &checksum)?;
+            let base = DirTreeBuf::new(bytes).map_err(|source| RepoError::Corrupt {
+                name: ObjectName::new(checksum, ObjectType::DirTree),
+                source,
+            })?;
+            self.state = State::Whole(Whole { base, loaded: Some(checksum), ..Whole::default() });
         }
         match &mut self.state {
             State::Whole(whole) => Ok(whole),
@@ -243,16 +271,56 @@ impl MutableTree {
 }
 
 impl Whole {
-    fn from_dirtree(tree: DirTree, checksum: Checksum) -> Self {
-        let dir = |dir: SubdirEntry| {
-            (dir.name, MutableTree::from_tree(TreeId { tree: dir.tree, meta: dir.meta }))
-        };
-        Whole {
-            files: tree.files.into_iter().map(|file| (file.name, file.checksum)).collect(),
-            dirs: tree.dirs.into_iter().map(dir).collect(),
-            loaded: Some(checksum),
-            changed: false,
+    fn file(&self, name: &EntryName) -> Option<Checksum> {
+        match self.files.get(name) {
+            Some(file) => *file,
+            None => self.base.view().find_file(name),
         }
+    }
+
+    fn has_dir(&self, name: &EntryName) -> bool {
+        match self.dirs.get(name) {
+            Some(dir) => dir.is_some(),
+            None => self.base.view().find_dir(name).is_some(),
+        }
+    }
+
+    fn dir(&mut self, name: &EntryName) -> Option<&mut MutableTree> {
+        if !self.dirs.contains_key(name) {
+            let (tree, meta) = self.base.view().find_dir(name)?;
+            self.dirs.insert(name.clone(), Some(MutableTree::from_tree(TreeId { tree, meta })));
+        }
+        self.dirs.get_mut(name)?.as_mut()
+    }
+
+    /// False where there is none.
+    fn remove_file(&mut self, name: &EntryName) -> bool {
+        let found = self.file(name).is_some();
+        if found {
+            self.files.insert(name.clone(), None);
+        }
+        found
+    }
+
+    fn take_dir(&mut self, name: &EntryName) -> Option<MutableTree> {
+        self.dir(name)?;
+        self.dirs.insert(name.clone(), None)?
+    }
+
+    fn is_empty(&self) -> bool {
+        let view = self.base.view();
+        self.files.values().all(Option::is_none)
+            && self.dirs.values().all(Option::is_none)
+            && view.files().all(|(name, _)| self.files.contains_key(name))
+            && view.dirs().all(|(name, ..)| self.dirs.contains_key(name))
+    }
+
+    /// Whether the files, and `dirs` as they are now, are what was read.
+    fn is_as_loaded(&self, dirs: &[(&str, Option<[Checksum; 2]>)]) -> bool {
+        let view = self.base.view();
+        let read = |name| view.find_dir(name).map(|(tree, meta)| [tree, meta]);
+        self.files.iter().all(|(name, file)| view.find_file(name) == *file)
+            && dirs.iter().all(|(name, dir)| read(name) == *dir)
     }
 }
 
