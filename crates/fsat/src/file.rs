@@ -10,8 +10,10 @@ use crate::{Fs, FsError, Result, Stat, Timestamp};
 
 /// Read at most this much at once from a file whose size is not known.
 const CHUNK: usize = 64 * 1024;
-/// What is read first of a file of unknown size.
-const FIRST_READ: usize = 8 * 1024;
+/// What is read first of a file of unknown size: most metadata objects fit.
+const FIRST_READ: usize = 32 * 1024;
+/// Memory is taken for so much at once, whatever `stat` says.
+const LARGEST_READ: usize = 4 << 20;
 
 /// An open file.
 ///
@@ -54,21 +56,33 @@ impl File {
     /// file, as the kernel has it for regular files.
     pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
         let mut out = Vec::new();
+        let mut room = FIRST_READ;
         loop {
-            let old = out.len();
-            // Most metadata objects fit the first read.
-            let room = if old == 0 { FIRST_READ } else { old.clamp(CHUNK / 4, 16 * CHUNK) };
-            out.resize(old + room, 0);
-            let n = self.read_some(&mut out[old..])?;
-            out.truncate(old + n);
+            out.reserve_exact(room);
+            let room_was = out.capacity() - out.len();
+            let n = self.read_onto(&mut out)?;
             if out.len() as u64 > limit {
                 let what = format!("larger than {limit} bytes");
                 return Err(FsError::new("read", &self.path, io::Error::other(what)));
             }
-            if n < room {
+            if n < room_was {
+                out.shrink_to_fit();
                 return Ok(out);
             }
+            // What did not fit the first read is read by one more, and a byte beyond its end.
+            let size = self.stat()?.size.min(limit);
+            let rest = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(out.len());
+            room = rest.saturating_add(1).clamp(1, LARGEST_READ).max(CHUNK / 4);
         }
+    }
+
+    /// Reads into what room `out` has behind its content.
+    fn read_onto(&self, out: &mut Vec<u8>) -> Result<usize> {
+        let n = self.run(Op::Read, || {
+            rustix::io::read(&self.fd, rustix::buffer::spare_capacity(&mut *out))
+        })?;
+        self.fs.read(n as u64);
+        Ok(n)
     }
 
     /// Reads some bytes; 0 at the end.

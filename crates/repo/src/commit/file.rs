@@ -103,7 +103,10 @@ impl Import<'_> {
             }
             file.rewind()?;
         }
-        let source = if stat.size == 0 { FileSource::Empty } else { FileSource::File(&file) };
+        let source = match stat.size {
+            0 => FileSource::Empty,
+            size => FileSource::File { file: &file, size },
+        };
         let checksum = self.transaction.write_file(&header, source)?;
         check_unchanged(&file, &stat, path)?;
         self.discard(dir, name)?;

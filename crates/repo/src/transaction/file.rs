@@ -31,7 +31,12 @@ pub enum FileSource<'a> {
     /// It is read to its end.
     Read(&'a mut dyn Read),
     /// It is an open file, at its beginning.
-    File(&'a File),
+    File {
+        /// The file.
+        file: &'a File,
+        /// What `stat` said of it, in bytes. Another size now does no harm.
+        size: u64,
+    },
 }
 
 impl Transaction<'_> {
@@ -44,13 +49,12 @@ impl Transaction<'_> {
         match source {
             FileSource::Empty => self.write_bytes(header, &[], None),
             FileSource::Bytes(bytes) => self.write_bytes(header, bytes, None),
-            FileSource::File(file) => self.write_open_file(header, file),
+            FileSource::File { file, size } => self.write_open_file(header, file, size),
             FileSource::Read(reader) => self.write_small(header, reader, None),
         }
     }
 
-    fn write_open_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
-        let size = file.stat()?.size;
+    fn write_open_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
         if size >= CLONED
             && self.stores_plain_files()
             && let Some(checksum) = self.write_clone(header, file)?
@@ -106,14 +110,17 @@ impl Transaction<'_> {
         .map(drop)
     }
 
-    /// Reads a file of known size in two calls: one for the content, one that finds its end.
+    /// Reads a file of known size in one call: one byte more is asked for, so that just this size
+    /// is the whole of it.
     fn write_small_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
-        let mut bytes = vec![0; size as usize + 1];
+        let size = size as usize;
+        let mut bytes = vec![0; size + 1];
         let mut filled = 0;
         while filled < bytes.len() {
-            match file.read_some(&mut bytes[filled..])? {
-                0 => return self.write_bytes(header, &bytes[..filled], None),
-                n => filled += n,
+            let n = file.read_some(&mut bytes[filled..])?;
+            filled += n;
+            if n == 0 || filled == size {
+                return self.write_bytes(header, &bytes[..filled], None);
             }
         }
         // It has grown since.
@@ -264,8 +271,12 @@ impl Transaction<'_> {
     fn finish_bare(&self, file: &File, header: &FileHeader) -> Result<()> {
         match self.repo.mode() {
             RepoMode::Bare => {
-                file.set_owner(header.uid, header.gid)?;
-                file.set_mode(header.mode)?;
+                if !self.stage.gives_owner(header.uid, header.gid) {
+                    file.set_owner(header.uid, header.gid)?;
+                }
+                if !self.stage.gives_mode(header.mode) {
+                    file.set_mode(header.mode)?;
+                }
                 for (name, value) in header.xattrs.iter() {
                     file.set_xattr(name, value)?;
                 }

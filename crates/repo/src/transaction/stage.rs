@@ -28,7 +28,7 @@ pub(super) struct Stage {
     dir: Dir,
     name: String,
     temps: AtomicU64,
-    masked: OnceLock<bool>,
+    made: OnceLock<Made>,
     keep: AtomicBool,
     _lock: Lock,
 }
@@ -49,6 +49,14 @@ impl Leftover {
             Leftover::Keep => 'p',
         }
     }
+}
+
+/// What a file is that was just created in a staging directory: one look at the first tells.
+#[derive(Copy, Clone, Debug)]
+struct Made {
+    /// The mask of the process takes bits away.
+    masked: bool,
+    owner: (u32, u32),
 }
 
 impl Stage {
@@ -72,7 +80,7 @@ impl Stage {
                 dir,
                 name,
                 temps: AtomicU64::new(0),
-                masked: OnceLock::new(),
+                made: OnceLock::new(),
                 keep: AtomicBool::new(leftover == Leftover::Keep),
                 _lock: lock,
             });
@@ -107,17 +115,28 @@ impl Stage {
     pub fn create(&self, name: &ObjectName) -> Result<File> {
         let file = self.dir.create_file(Stage::name_of(name), OBJECT_MODE)?;
         // Objects are for every reader of the repository, whatever the mask of this process.
-        // One look at the first file tells whether it takes bits away.
-        let masked = match self.masked.get() {
-            Some(masked) => *masked,
-            None => *self
-                .masked
-                .get_or_init(|| file.stat().is_ok_and(|stat| stat.mode & 0o777 != OBJECT_MODE)),
+        let masked = match self.made.get() {
+            Some(made) => made.masked,
+            None => {
+                let stat = file.stat()?;
+                let masked = stat.mode & 0o7777 != OBJECT_MODE;
+                self.made.get_or_init(|| Made { masked, owner: (stat.uid, stat.gid) }).masked
+            }
         };
         if masked {
             file.set_mode(OBJECT_MODE)?;
         }
         Ok(file)
+    }
+
+    /// Whether a file has this owner when it is created here.
+    pub fn gives_owner(&self, uid: u32, gid: u32) -> bool {
+        self.made.get().is_some_and(|made| made.owner == (uid, gid))
+    }
+
+    /// Whether a regular file has this mode when it is created here, setuid bits among it.
+    pub fn gives_mode(&self, mode: u32) -> bool {
+        self.made.get().is_some_and(|made| !made.masked) && mode & 0o7777 == OBJECT_MODE
     }
 }
 
