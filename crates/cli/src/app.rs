@@ -33,11 +33,26 @@ struct Cli {
     verb: Option<Verb>,
 }
 
-/// The definition of all verbs, with the global options carried into each.
+/// The definition of all verbs, with the global options carried into each. It takes longer than
+/// many a verb, so only what shows or lists verbs asks for it.
 pub fn command() -> clap::Command {
-    let mut command = lenient(Cli::command());
+    let mut command = lenient(definition());
     command.build();
     command
+}
+
+/// The same as it is written down: neither lenient nor with the global options carried on.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Leaves nothing but names of the verbs that are not on `path`.
+fn only(command: clap::Command, path: &[String]) -> clap::Command {
+    let Some((verb, below)) = path.split_first() else { return command };
+    command.mut_subcommands(|sub| match sub.get_name() == verb {
+        true => only(sub, below),
+        false => clap::Command::new(sub.get_name().to_string()),
+    })
 }
 
 /// `ostree` takes whatever follows an option for its value, so `--depth -1` works, and does not
@@ -66,25 +81,31 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         return code;
     }
     let name = program_name(args.first());
-    let root = if name == "ostree" { without_own_verbs(command()) } else { command() };
-    let found = Arguments::split(args.get(1..).unwrap_or_default(), &root);
+    let definition = definition();
+    let found = Arguments::split(args.get(1..).unwrap_or_default(), &definition);
     if found.path.is_empty()
         && let Some(error) = found.unknown.as_deref().and_then(|verb| exec_extension(verb, &args))
     {
-        return report(&Ui::default(), &error, &root, &name, &found.path);
+        return report(&Ui::default(), &error, name, &found.path);
     }
     let mut ui = Ui::default();
-    match parse(&root, &found) {
-        Err(error) => report(&ui, &error, &root, &name, &found.path),
+    match parse(definition, &found) {
+        Err(error) => report(&ui, &error, name, &found.path),
         Ok(cli) => {
             ui.verbose = cli.global.verbose;
             let cx = Context { global: cli.global.clone(), ui, fs: Fs::new() };
-            match dispatch(cli, &cx, &found, &root, &name).and_then(|()| cx.ui.flush()) {
+            match dispatch(cli, &cx, &found, name).and_then(|()| cx.ui.flush()) {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => report(&cx.ui, &error, &root, &name, &found.path),
+                Err(error) => report(&cx.ui, &error, name, &found.path),
             }
         }
     }
+}
+
+/// The help of the verb at `path`.
+fn help_text(name: &str, path: &[String]) -> String {
+    let whole = if name == "ostree" { without_own_verbs(command()) } else { command() };
+    help::text(&whole, name, path)
 }
 
 /// The help of `ostree` lists what `ostree` has.
@@ -94,16 +115,16 @@ fn without_own_verbs(command: clap::Command) -> clap::Command {
 }
 
 /// The last component of the name we were called by.
-fn program_name(first: Option<&OsString>) -> String {
+fn program_name(first: Option<&OsString>) -> &'static str {
     let name = first.and_then(|p| Path::new(p).file_name()).and_then(OsStr::to_str);
-    if name == Some("ostree") { "ostree" } else { "trefoil" }.to_string()
+    if name == Some("ostree") { "ostree" } else { "trefoil" }
 }
 
-fn parse(root: &clap::Command, found: &Arguments) -> Result<Cli> {
+fn parse(definition: clap::Command, found: &Arguments) -> Result<Cli> {
     let words = std::iter::once(OsString::from("trefoil"))
         .chain(found.path.iter().map(OsString::from))
         .chain(found.rest.iter().cloned());
-    let parsed = root.clone().try_get_matches_from(words);
+    let parsed = lenient(only(definition, &found.path)).try_get_matches_from(words);
     parsed.and_then(|m| Cli::from_arg_matches(&m)).map_err(|e| argument_error(&e))
 }
 
@@ -133,18 +154,12 @@ fn is_empty(value: &ContextValue) -> bool {
     matches!(value, ContextValue::String(text) if text.is_empty())
 }
 
-fn dispatch(
-    cli: Cli,
-    cx: &Context,
-    found: &Arguments,
-    root: &clap::Command,
-    name: &str,
-) -> Result<()> {
+fn dispatch(cli: Cli, cx: &Context, found: &Arguments, name: &str) -> Result<()> {
     if cli.global.version {
         return cx.ui.text(version::text());
     }
     if cli.global.help {
-        return cx.ui.text(help::text(root, name, &found.path));
+        return cx.ui.text(help_text(name, &found.path));
     }
     if let Some(word) = &found.unknown {
         let word = word.to_string_lossy();
@@ -159,16 +174,10 @@ fn dispatch(
     }
 }
 
-fn report(
-    ui: &Ui,
-    error: &CliError,
-    root: &clap::Command,
-    name: &str,
-    path: &[String],
-) -> ExitCode {
+fn report(ui: &Ui, error: &CliError, name: &str, path: &[String]) -> ExitCode {
     let mut text = String::new();
     if let CliError::Usage(_) = error {
-        text.push_str(&help::text(root, name, path));
+        text.push_str(&help_text(name, path));
     }
     text.push_str(&format!("error: {error}"));
     if let Some(hint) = error.hint() {

@@ -19,10 +19,12 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Splits `args`, which lacks the program name, by the verbs of `root`.
+    /// Splits `args`, which lacks the program name, by the verbs of `root`. The global options
+    /// need not have been carried into the verbs.
     pub fn split(args: &[OsString], root: &Command) -> Self {
         let mut found = Arguments::default();
         let mut command = root;
+        let mut around = vec![root];
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             if !command.has_subcommands() || arg == "--" {
@@ -32,7 +34,7 @@ impl Arguments {
             }
             if is_option(arg) {
                 found.rest.push(arg.clone());
-                if takes_next(arg, command) {
+                if takes_next(arg, &around) {
                     found.rest.extend(args.next().cloned());
                 }
                 continue;
@@ -41,6 +43,7 @@ impl Arguments {
                 Some(sub) => {
                     found.path.push(sub.get_name().to_string());
                     command = sub;
+                    around.push(sub);
                 }
                 None => {
                     found.unknown = Some(arg.clone());
@@ -57,11 +60,16 @@ fn is_option(arg: &OsStr) -> bool {
     arg.as_encoded_bytes().starts_with(b"-") && arg.len() > 1
 }
 
-/// Whether `arg` is an option known here whose value is the next argument. Options of a verb
-/// that stand before it need `=`, as with `ostree`.
-fn takes_next(arg: &OsStr, command: &Command) -> bool {
+/// Whether `arg` is an option known here, at the last of `commands` or as a global one of those
+/// before, whose value is the next argument. Options of a verb that stand before it need `=`, as
+/// with `ostree`.
+fn takes_next(arg: &OsStr, commands: &[&Command]) -> bool {
     let Some(name) = arg.to_str().and_then(|a| a.strip_prefix("--")) else { return false };
-    command.get_arguments().any(|a| a.get_long() == Some(name) && a.get_action().takes_values())
+    commands.iter().enumerate().any(|(at, command)| {
+        let here = at + 1 == commands.len();
+        let mut known = command.get_arguments().filter(|a| here || a.is_global_set());
+        known.any(|a| a.get_long() == Some(name) && a.get_action().takes_values())
+    })
 }
 
 #[cfg(test)]
@@ -70,7 +78,7 @@ mod tests {
 
     fn split(words: &[&str]) -> Arguments {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Arguments::split(&args, &crate::app::command())
+        Arguments::split(&args, &crate::app::definition())
     }
 
     /// Guards that scripts which put options before the verb keep working.
@@ -82,6 +90,8 @@ mod tests {
         let found = split(&["--repo", "refs", "remote", "-u", "list"]);
         assert_eq!(found.path, ["remote", "list"]);
         assert_eq!(found.rest, ["--repo", "refs", "-u"]);
+        let found = split(&["admin", "--repo", "status", "--sysroot", "deploy", "pin", "0"]);
+        assert_eq!(found.path, ["admin", "pin"]);
     }
 
     /// Guards that only words in the place of a verb count as unknown verbs.
