@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use trefoil_format::checksum::Checksum;
 use trefoil_fsat::Timestamp;
@@ -151,9 +151,12 @@ impl<'a> Reader<'a> {
         }
         last.truncate(shared);
         last.extend_from_slice(self.take(rest)?);
-        let path = PathBuf::from(OsString::from_vec(last.clone()));
-        let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
-        if plain && !last.contains(&0) { Ok(path) } else { Err(DAMAGED) }
+        let plain = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+        let root = last.is_empty();
+        match !last.contains(&0) && (root || last.split(|byte| *byte == b'/').all(plain)) {
+            true => Ok(PathBuf::from(OsString::from_vec(last.clone()))),
+            false => Err(DAMAGED),
+        }
     }
 
     fn entry(&mut self) -> Parsed<Entry> {

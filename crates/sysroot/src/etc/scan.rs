@@ -98,7 +98,10 @@ impl Scan {
                 continue;
             }
             let settled = entry.relation == Relation::Default && entry.stamp.ctime < index.sealed;
-            let in_sealed = || path.parent().is_some_and(|dir| !changed_dirs.contains(dir));
+            let in_sealed = || {
+                changed_dirs.is_empty()
+                    || path.parent().is_some_and(|dir| !changed_dirs.contains(dir))
+            };
             if believe_links && settled && entry.is_symlink() && in_sealed() {
                 continue;
             }
