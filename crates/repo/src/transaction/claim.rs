@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use trefoil_format::checksum::Checksum;
-use trefoil_format::object::{ObjectName, ObjectType};
+use trefoil_format::object::{LoosePath, ObjectName, ObjectType};
+use trefoil_fsat::Dir;
 
 use super::Transaction;
 use super::stage::Stage;
-use crate::Result;
 use crate::deep::FEW;
+use crate::{RepoError, Result};
 
 /// What a transaction knows, or need not know, of the objects that are there.
 #[derive(Debug, Default)]
@@ -70,30 +71,46 @@ impl Transaction<'_> {
 
     /// Renames a staged object to its place.
     pub(super) fn publish_one(&self, name: &ObjectName) -> Result<()> {
-        let path = self.repo.object_path(name);
-        let (stage, objects) = (self.stage.dir(), self.repo.objects());
-        let staged = Stage::name_of(name);
-        let unasked = self.known.is_unasked(name);
-        let rename = || match unasked {
-            true => stage.rename_noreplace(&*staged, objects, &*path),
-            false => stage.rename(&*staged, objects, &*path),
-        };
-        let renamed = match rename() {
-            Err(e) if e.is_not_found() => {
-                objects.ensure_dir(&path[..2], 0o775)?;
-                rename()
+        let (path, objects) = (self.repo.object_path(name), self.repo.objects());
+        match self.publish_as(name, objects, &path) {
+            Err(RepoError::Fs(e)) if e.is_not_found() => {
+                objects.ensure_dir(path.folder(), 0o775)?;
+                self.publish_as(name, objects, &path)
             }
-            other => other,
+            published => published,
+        }
+    }
+
+    /// Renames staged objects to their places, which are in one folder.
+    pub(super) fn publish_folder(&self, names: &[ObjectName]) -> Result<()> {
+        let [first, _, ..] = names else {
+            return names.iter().try_for_each(|name| self.publish_one(name));
         };
-        match renamed {
+        let path = self.repo.object_path(first);
+        let objects = self.repo.objects();
+        objects.ensure_dir(path.folder(), 0o775)?;
+        let folder = objects.open_dir(path.folder())?;
+        names.iter().try_for_each(|name| {
+            let path = self.repo.object_path(name);
+            self.publish_as(name, &folder, &path[LoosePath::FOLDER_LEN + 1..])
+        })
+    }
+
+    fn publish_as(&self, name: &ObjectName, dir: &Dir, path: &str) -> Result<()> {
+        let stage = self.stage.dir();
+        let staged = Stage::name_of(name);
+        if !self.known.is_unasked(name) {
+            return Ok(stage.rename(&*staged, dir, path)?);
+        }
+        match stage.rename_noreplace(&*staged, dir, path) {
             // It was there all along, the same to the bit.
-            Err(e) if unasked && e.is_exists() => {
+            Err(e) if e.is_exists() => {
                 self.tally.metadata_written.fetch_sub(1, Relaxed);
                 Ok(stage.unlink(&*staged)?)
             }
             // Not every file system can say so; one copy is as good as the other.
-            Err(e) if unasked && e.is_unsupported() => Ok(stage.rename(&*staged, objects, &*path)?),
-            other => Ok(other?),
+            Err(e) if e.is_unsupported() => Ok(stage.rename(&*staged, dir, path)?),
+            renamed => Ok(renamed?),
         }
     }
 }

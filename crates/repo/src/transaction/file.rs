@@ -110,17 +110,21 @@ impl Transaction<'_> {
         .map(drop)
     }
 
-    /// Reads a file of known size in one call: one byte more is asked for, so that just this size
-    /// is the whole of it.
+    /// Reads a file of known size: one byte more is asked for, so that just this size is the
+    /// whole of it, and a small one is read by one call.
     fn write_small_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
         let size = size as usize;
         let mut bytes = vec![0; size + 1];
+        let mut hasher = header.hasher();
         let mut filled = 0;
         while filled < bytes.len() {
-            let n = file.read_some(&mut bytes[filled..])?;
+            let end = bytes.len().min(filled + BUFFER);
+            let n = file.read_some(&mut bytes[filled..end])?;
+            // Hashed while it is in the cache of the processor.
+            hasher.update(&bytes[filled..filled + n]);
             filled += n;
-            if n == 0 || filled == size {
-                return self.write_bytes(header, &bytes[..filled], None);
+            if n == 0 || (filled == size && end > size) {
+                return self.write_hashed(header, &bytes[..filled], hasher.finish());
             }
         }
         // It has grown since.
@@ -161,6 +165,16 @@ impl Transaction<'_> {
     ) -> Result<Checksum> {
         let checksum = header.checksum_of(bytes);
         check_expected(expected, &checksum)?;
+        self.write_hashed(header, bytes, checksum)
+    }
+
+    /// As [`Transaction::write_bytes`], for an object of which the checksum was reckoned.
+    fn write_hashed(
+        &self,
+        header: &FileHeader,
+        bytes: &[u8],
+        checksum: Checksum,
+    ) -> Result<Checksum> {
         self.check_mode(header, &checksum)?;
         let target_len = header.symlink_target.as_ref().map(String::len);
         let unpacked = target_len.unwrap_or(bytes.len()) as u64;

@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use rayon::prelude::*;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::commit::Commit;
 use trefoil_format::gvariant::Metadata;
@@ -34,7 +33,6 @@ pub use import::ImportMethod;
 use sizes::Sizes;
 use stage::{Leftover, Stage};
 
-use crate::deep::FEW;
 use crate::lock::RepoLock;
 use crate::space::SpaceBudget;
 use crate::{CommitState, Repo, RepoError, Result};
@@ -293,15 +291,18 @@ impl<'r> Transaction<'r> {
         repo.touch()
     }
 
-    /// Renames the staged objects into place. Commits come last, so that a commit that can be
-    /// seen is complete for readers that hold no lock.
+    /// Renames the staged objects into place, folder by folder. Commits come last, so that a
+    /// commit that can be seen is complete for readers that hold no lock.
+    ///
+    /// One thread does it: Linux does one rename from directory to directory at a time, and of
+    /// several threads all but one would wait for that, spinning.
     fn publish(&self, staged: &HashSet<ObjectName>) -> Result<()> {
-        let (last, first): (Vec<ObjectName>, Vec<ObjectName>) =
+        let (last, mut first): (Vec<ObjectName>, Vec<ObjectName>) =
             staged.iter().copied().partition(|name| name.kind == ObjectType::Commit);
-        match first.len() < FEW {
-            true => first.iter().try_for_each(|name| self.publish_one(name))?,
-            false => first.par_iter().try_for_each(|name| self.publish_one(name))?,
-        }
+        let folder = |name: &ObjectName| name.checksum.as_bytes()[0];
+        first.sort_unstable_by_key(|name| name.checksum);
+        let mut folders = first.chunk_by(|a, b| folder(a) == folder(b));
+        folders.try_for_each(|names| self.publish_folder(names))?;
         last.iter().try_for_each(|name| self.publish_one(name))
     }
 
