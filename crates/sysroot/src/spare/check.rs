@@ -1,4 +1,7 @@
-use rayon::prelude::*;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use trefoil_format::object::ObjectType;
 use trefoil_fsat::{Dir, FileKind};
 use trefoil_repo::TreeId;
@@ -15,6 +18,8 @@ pub(super) const NOT_SEALED: [&str; 2] = ["etc", "var"];
 
 /// Below this many directories one thread is as fast.
 const CHUNK: usize = 512;
+/// Threads for each core that look at directories.
+const WAITING: usize = 2;
 
 /// Whether a path below a deployment's root is under seal.
 pub(super) fn is_sealed(path: &str) -> bool {
@@ -67,10 +72,44 @@ fn changed_dir(tree: &Dir, seal: &Seal) -> Result<Option<String>> {
         let same = stat.is_dir() && DirSeal::from(&stat) == **sealed;
         Ok((!same).then(|| format!("/{path} changed since it was sealed")))
     };
-    dirs.par_chunks(CHUNK)
-        .map(|chunk| chunk.iter().map(check).find(|c| !matches!(c, Ok(None))).unwrap_or(Ok(None)))
-        .find_first(|found| !matches!(found, Ok(None)))
-        .unwrap_or(Ok(None))
+    let chunks: Vec<_> = dirs.chunks(CHUNK).collect();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    first_of(&chunks, cores * WAITING, |chunk| {
+        chunk.iter().map(check).find(|c| !matches!(c, Ok(None))).unwrap_or(Ok(None))
+    })
+}
+
+/// The first that `look` finds in the items, which up to `threads` threads look at. They are not
+/// the pool's, which are as many as there are cores: after a boot nothing is cached, and most of
+/// the time goes into waiting for the disk.
+fn first_of<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    look: impl Fn(&T) -> Result<Option<R>> + Sync,
+) -> Result<Option<R>> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(None));
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Relaxed);
+            let Some(item) = items.get(at) else { return };
+            let result = look(item);
+            if !matches!(result, Ok(None)) {
+                // None of the items behind it matters any more; those before it are under way.
+                next.store(items.len(), Relaxed);
+                let mut found = found.lock().expect("no holder panics");
+                if found.as_ref().is_none_or(|(first, _)| at < *first) {
+                    *found = Some((at, result));
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    found.into_inner().expect("no holder panics").map_or(Ok(None), |(_, result)| result)
 }
 
 /// The root directory cannot be sealed, since renaming a tree moves its change time. It has
