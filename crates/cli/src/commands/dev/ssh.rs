@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,11 @@ use crate::error::{CliError, Result};
 /// How long a machine may take to boot, and how often it is asked.
 const BOOT: Duration = Duration::from_secs(300);
 const BOOT_ASK: Duration = Duration::from_secs(1);
+
+/// A machine that was reset says no farewell: without these ssh would wait for it for ever.
+const ALIVE: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=6"];
+/// What ssh ends with where the connection is the trouble, not the command.
+const CONNECTION: i32 = 255;
 
 /// What all machines have in common.
 #[derive(Clone, Debug)]
@@ -42,9 +47,10 @@ impl Plan {
         };
         let url = format!("http://127.0.0.1:{port}/");
         let command = self.command.replace("{url}", &url).replace("{apply}", self.apply.word());
-        let options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
+        let options = ["BatchMode=yes", "ConnectTimeout=5", ALIVE[0], ALIVE[1]];
+        let options = options.iter().flat_map(|option| ["-o", *option]);
         let forward = ["-o", "ExitOnForwardFailure=yes", "-R"];
-        let words = ["ssh"].iter().chain(&options).chain(&forward).map(ToString::to_string);
+        let words = ["ssh"].into_iter().chain(options).chain(forward).map(str::to_string);
         words.chain([format!("127.0.0.1:{port}:{here}"), host.to_string(), command]).collect()
     }
 }
@@ -74,19 +80,30 @@ impl Worker<'_> {
         while let Some(first) = next {
             let commit = commits.try_iter().last().unwrap_or(first);
             next = match self.upgrade(true) {
-                Ok(reports) if self.has_to_boot(&reports) => self.boot(&commit, commits),
+                Ok(done) if self.has_to_boot(&done) => self.boot(&commit, commits),
+                Ok(Done { status: Some(status), .. }) if !status.success() => {
+                    self.say(&format!("the upgrade ended with {status}"));
+                    commits.recv().ok()
+                }
                 Ok(_) => commits.recv().ok(),
                 Err(error) => {
-                    let words = format!("ssh {}: {error}", self.host);
-                    self.teller.tell(Event::Words(words));
+                    self.say(&error.to_string());
                     commits.recv().ok()
                 }
             };
         }
     }
 
-    fn has_to_boot(&self, reports: &[Report]) -> bool {
-        self.plan.apply != Apply::None && reports.iter().any(|r| r.state == State::Deployed)
+    fn say(&self, what: &str) {
+        self.teller.tell(Event::Words(format!("ssh {}: {what}", self.host)));
+    }
+
+    /// Whether the machine is on its way down. It takes the connection with it more often than
+    /// not, which is no failure then.
+    fn has_to_boot(&self, done: &Done) -> bool {
+        let went = done.status.is_none_or(|s| s.success() || s.code() == Some(CONNECTION));
+        let deployed = done.reports.iter().any(|r| r.state == State::Deployed);
+        self.plan.apply != Apply::None && deployed && went
     }
 
     /// Asks until the machine runs `commit`; gives the commit that came meanwhile.
@@ -100,19 +117,18 @@ impl Worker<'_> {
             }
             let is_it = |r: &Report| r.state == State::Booted && r.commit == commit;
             // While it goes down and comes up nobody answers, or nobody yet.
-            if self.upgrade(false).is_ok_and(|reports| reports.iter().any(is_it)) {
+            if self.upgrade(false).is_ok_and(|done| done.reports.iter().any(is_it)) {
                 return commits.recv().ok();
             }
             if Instant::now() > until {
-                let words = format!("ssh {}: it does not come back", self.host);
-                self.teller.tell(Event::Words(words));
+                self.say("it does not come back");
                 return commits.recv().ok();
             }
         }
     }
 
     /// Runs the command once and passes on what it reports.
-    fn upgrade(&self, loud: bool) -> Result<Vec<Report>> {
+    fn upgrade(&self, loud: bool) -> Result<Done> {
         let words = self.plan.words(&self.host);
         let errors = if loud { Stdio::inherit() } else { Stdio::null() };
         let mut child = Command::new(&words[0])
@@ -134,13 +150,16 @@ impl Worker<'_> {
             line.clear();
         }
         let child = self.shared.release();
-        match child.map(|mut child| child.wait()).transpose()? {
-            Some(status) if !status.success() && !self.shared.is_stopped() => {
-                Err(CliError::failed(format!("the upgrade ended with {status}")))
-            }
-            _ => Ok(reports),
-        }
+        let status = child.map(|mut child| child.wait()).transpose()?;
+        Ok(Done { reports, status: status.filter(|_| !self.shared.is_stopped()) })
     }
+}
+
+/// What came of one run of the command.
+struct Done {
+    reports: Vec<Report>,
+    /// How it ended; `None` where we ended it.
+    status: Option<ExitStatus>,
 }
 
 #[cfg(test)]
