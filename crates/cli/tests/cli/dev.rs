@@ -57,7 +57,7 @@ impl Running {
     }
 
     /// Waits for words that have `part` in them.
-    fn word(&mut self, part: &str) {
+    pub fn word(&mut self, part: &str) {
         self.any_word(&[part]);
     }
 

@@ -76,21 +76,19 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn run(&self, commits: &Receiver<String>) {
-        let mut next = commits.recv().ok();
-        while let Some(first) = next {
-            let commit = commits.try_iter().last().unwrap_or(first);
-            next = match self.upgrade(true) {
-                Ok(done) if self.has_to_boot(&done) => self.boot(&commit, commits),
-                Ok(Done { status: Some(status), .. }) if !status.success() => {
-                    self.say(&format!("the upgrade ended with {status}"));
-                    commits.recv().ok()
-                }
-                Ok(_) => commits.recv().ok(),
-                Err(error) => {
-                    self.say(&error.to_string());
-                    commits.recv().ok()
-                }
-            };
+        while commits.recv().is_ok() {
+            // One run brings what is newest by then.
+            commits.try_iter().for_each(drop);
+            match self.upgrade(true) {
+                Ok(done) => match (self.goes_down_for(&done), done.status) {
+                    (Some(commit), _) => self.boot(commit, commits),
+                    (None, Some(status)) if !status.success() => {
+                        self.say(&format!("the upgrade ended with {status}"));
+                    }
+                    (None, _) => {}
+                },
+                Err(error) => self.say(&error.to_string()),
+            }
         }
     }
 
@@ -98,31 +96,35 @@ impl Worker<'_> {
         self.teller.tell(Event::Words(format!("ssh {}: {what}", self.host)));
     }
 
-    /// Whether the machine is on its way down. It takes the connection with it more often than
+    /// The commit that the machine goes down for. It takes the connection with it more often than
     /// not, which is no failure then.
-    fn has_to_boot(&self, done: &Done) -> bool {
+    fn goes_down_for(&self, done: &Done) -> Option<String> {
         let went = done.status.is_none_or(|s| s.success() || s.code() == Some(CONNECTION));
-        let deployed = done.reports.iter().any(|r| r.state == State::Deployed);
-        self.plan.apply != Apply::None && deployed && went
+        let deployed = done.reports.iter().rev().find(|r| r.state == State::Deployed);
+        deployed.filter(|_| went && self.plan.apply != Apply::None).map(|r| r.commit.clone())
     }
 
-    /// Asks until the machine runs `commit`; gives the commit that came meanwhile.
-    fn boot(&self, commit: &str, commits: &Receiver<String>) -> Option<String> {
-        let until = Instant::now() + BOOT;
+    /// Asks until the machine runs `commit`, or what came after it: a commit that comes while
+    /// nobody answers would be lost otherwise.
+    fn boot(&self, mut commit: String, commits: &Receiver<String>) {
+        let mut until = Instant::now() + BOOT;
         loop {
             match commits.recv_timeout(BOOT_ASK) {
-                Ok(next) => return Some(next),
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(next) => commit = commits.try_iter().last().unwrap_or(next),
+                Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let is_it = |r: &Report| r.state == State::Booted && r.commit == commit;
             // While it goes down and comes up nobody answers, or nobody yet.
-            if self.upgrade(false).is_ok_and(|done| done.reports.iter().any(is_it)) {
-                return commits.recv().ok();
+            if let Ok(done) = self.upgrade(false) {
+                if done.reports.iter().any(|r| r.state == State::Booted && r.commit == commit) {
+                    return;
+                }
+                if self.goes_down_for(&done).is_some() {
+                    until = Instant::now() + BOOT;
+                }
             }
             if Instant::now() > until {
-                self.say("it does not come back");
-                return commits.recv().ok();
+                return self.say("it does not come back");
             }
         }
     }
