@@ -16,36 +16,69 @@ pub struct Missing {
     pub files: u64,
     /// Bytes of the files' content.
     pub bytes: u64,
+    /// Bytes that all of it takes on the disk, in whole blocks.
+    pub disk_bytes: u64,
 }
 
 /// Counts the objects of `commit` that `source` has and `dest` has not. A directory object that
-/// is there is taken to have all below it, which a whole repository keeps true.
+/// is there is taken to have all below it, which a whole repository keeps true; where an
+/// interrupted pull left some of the commit, every object is looked for.
 pub(crate) fn count(source: &Repo, dest: &Repo, commit: &Checksum) -> Result<Missing> {
-    let mut missing = Missing::default();
-    if dest.has_object(&ObjectName::new(*commit, ObjectType::Commit))? {
-        return Ok(missing);
+    let partial = dest.commit_state(commit)?.is_partial();
+    let block = dest.dir().space()?.block_size.max(1);
+    let mut count = Count { dest, block, seen: HashSet::new(), missing: Missing::default() };
+    if !count.metadata(*commit, ObjectType::Commit)? && !partial {
+        return Ok(count.missing);
     }
-    missing.metadata += 1;
     let root = source.load_commit(commit)?;
-    let mut seen = HashSet::new();
     let mut pending = vec![(root.root_tree, root.root_meta)];
     while let Some((tree, meta)) = pending.pop() {
-        if seen.insert(meta) && !dest.has_object(&ObjectName::new(meta, ObjectType::DirMeta))? {
-            missing.metadata += 1;
-        }
-        if !seen.insert(tree) || dest.has_object(&ObjectName::new(tree, ObjectType::DirTree))? {
+        count.metadata(meta, ObjectType::DirMeta)?;
+        if count.seen.contains(&tree) {
             continue;
         }
-        missing.metadata += 1;
+        if !count.metadata(tree, ObjectType::DirTree)? && !partial {
+            continue;
+        }
         let tree = source.load_dirtree(&tree)?;
         pending.extend(tree.dirs.iter().map(|dir| (dir.tree, dir.meta)));
         for file in &tree.files {
-            let name = ObjectName::new(file.checksum, ObjectType::File);
-            if seen.insert(file.checksum) && !dest.has_object(&name)? {
-                missing.files += 1;
-                missing.bytes += source.load_file(&file.checksum)?.size;
-            }
+            count.file(source, file.checksum)?;
         }
     }
-    Ok(missing)
+    Ok(count.missing)
+}
+
+/// Each object counts once.
+struct Count<'a> {
+    dest: &'a Repo,
+    block: u64,
+    seen: HashSet<Checksum>,
+    missing: Missing,
+}
+
+impl Count<'_> {
+    /// Counts an object that takes one block; true where it was not seen before and is missing.
+    fn metadata(&mut self, checksum: Checksum, kind: ObjectType) -> Result<bool> {
+        if !self.is_missing(checksum, kind)? {
+            return Ok(false);
+        }
+        self.missing.metadata += 1;
+        self.missing.disk_bytes += self.block;
+        Ok(true)
+    }
+
+    fn file(&mut self, source: &Repo, checksum: Checksum) -> Result<()> {
+        if self.is_missing(checksum, ObjectType::File)? {
+            let size = source.load_file(&checksum)?.size;
+            self.missing.files += 1;
+            self.missing.bytes += size;
+            self.missing.disk_bytes += size.div_ceil(self.block) * self.block;
+        }
+        Ok(())
+    }
+
+    fn is_missing(&mut self, checksum: Checksum, kind: ObjectType) -> Result<bool> {
+        Ok(self.seen.insert(checksum) && !self.dest.has_object(&ObjectName::new(checksum, kind))?)
+    }
 }

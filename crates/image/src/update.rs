@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -6,7 +7,7 @@ use trefoil_format::name::RemoteName;
 use trefoil_repo::Repo;
 use trefoil_repo::pull::{PullOptions, PullRef, pull_local};
 use trefoil_sysroot::deploy::{DeployOptions, DeployPlan, DeployReport, KargOptions};
-use trefoil_sysroot::spare::{SpareBuilder, SpareStatus};
+use trefoil_sysroot::spare::SpareBuilder;
 use trefoil_sysroot::{Account, Phase, Sysroot, SysrootLock, origin};
 
 use crate::attach::Access;
@@ -64,14 +65,12 @@ pub struct UpdateReport {
 pub struct UpdatePlan {
     /// The commit.
     pub commit: String,
-    /// False where the image is at it already.
+    /// False where the image is at it already, and nothing would be deployed.
     pub changes: bool,
     /// What would be pulled.
     pub pull: Missing,
-    /// The deployment whose `/etc` and kernel arguments would be taken over.
-    pub merge: Option<String>,
-    /// The spare that would be converted, if it can be trusted then.
-    pub spare: SpareStatus,
+    /// The deploy that would follow; paths in it are those in the image.
+    pub deploy: Option<DeployPlan>,
 }
 
 /// Brings the image at `place` to a commit, in place. What the image boots changes in one step,
@@ -197,11 +196,13 @@ fn give_up(
     }
 }
 
-/// Tells what an update would do. The image is attached read-only and stays as it is, but for the
-/// journal of a machine that was cut off.
+/// Tells what an update would do, the merge of `/etc` included. The image is attached read-only
+/// and stays as it is, but for the journal of a machine that was cut off. With
+/// [`UpdateRequest::two_buffers`] the plan is that before the rollback deployment is given up.
 ///
 /// # Errors
-/// As [`update`], as far as can be told beforehand.
+/// As [`update`], as far as can be told beforehand; but an `/etc` that cannot be merged is told
+/// by the plan.
 pub fn plan_update(
     around: &Surroundings,
     place: &Place,
@@ -209,20 +210,33 @@ pub fn plan_update(
 ) -> Result<UpdatePlan> {
     let commit = request.source.resolve_rev(&request.rev)?;
     let session = Session::open(around, place, Access::ReadOnly)?;
-    let plan = {
-        let sysroot = session.sysroot()?;
-        let os = stateroot(&sysroot, request.os.as_deref())?;
-        let follows = refspec(&request.rev, request.remote.as_ref());
-        let changes = !is_default(&sysroot, &os, &commit, &follows) || !no_kargs(&request.kargs);
-        let merge = sysroot.merge_deployment(&os);
-        UpdatePlan {
-            commit: commit.to_hex(),
-            changes,
-            pull: count(request.source, sysroot.repo(), &commit)?,
-            merge: merge.map(|merge| format!("{os}/{}", merge.name())),
-            spare: sysroot.spare_status(&os)?,
-        }
-    };
+    let plan = plan_inside(&session, request, commit)?;
     session.close()?;
+    Ok(plan)
+}
+
+fn plan_inside(
+    session: &Session,
+    request: &UpdateRequest<'_>,
+    commit: Checksum,
+) -> Result<UpdatePlan> {
+    let sysroot = session.sysroot()?;
+    let os = stateroot(&sysroot, request.os.as_deref())?;
+    let follows = refspec(&request.rev, request.remote.as_ref());
+    let changes = !is_default(&sysroot, &os, &commit, &follows) || !no_kargs(&request.kargs);
+    let pull = count(request.source, sysroot.repo(), &commit)?;
+    let mut plan = UpdatePlan { commit: commit.to_hex(), changes, pull, deploy: None };
+    if changes {
+        let options = DeployOptions { estimate: true, ..options(request, os, &commit, &follows) };
+        let preview = sysroot.preview(request.source, pull.disk_bytes)?;
+        let mut deploy = preview.plan_deploy(&options, &request.builder)?;
+        let root = session.root();
+        for need in &mut deploy.space {
+            if let Ok(inside) = Path::new(&need.path).strip_prefix(&root) {
+                need.path = Path::new("/").join(inside).display().to_string();
+            }
+        }
+        plan.deploy = Some(deploy);
+    }
     Ok(plan)
 }

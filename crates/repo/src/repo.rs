@@ -135,6 +135,15 @@ impl Repo {
         self.parent.as_deref()
     }
 
+    /// Has this handle look in `parent` too for what the repository and its parents lack, whatever
+    /// `core.parent` says: to see what would be there after a pull.
+    pub fn look_also_in(&mut self, parent: Repo) {
+        match &mut self.parent {
+            Some(nearer) => nearer.look_also_in(parent),
+            None => self.parent = Some(Box::new(parent)),
+        }
+    }
+
     /// Switches syncing off or on for this handle, whatever `core.fsync` says.
     pub fn set_fsync(&mut self, on: bool) {
         self.config.fsync = on;

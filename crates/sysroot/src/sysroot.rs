@@ -341,6 +341,11 @@ impl Sysroot {
         &self.repo
     }
 
+    /// As [`Repo::look_also_in`], for its repository.
+    pub(crate) fn look_also_in(&mut self, source: Repo) {
+        self.repo.look_also_in(source);
+    }
+
     /// How it was opened.
     pub fn options(&self) -> &SysrootOptions {
         &self.options

@@ -12,7 +12,7 @@ use crate::site::{REF, Site, TREFOIL};
 use crate::support::need_ostree;
 
 /// A program that runs until it is told to end. Killed if the test fails before.
-struct Running {
+pub struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
     err: BufReader<ChildStderr>,
@@ -45,7 +45,7 @@ impl Running {
     }
 
     /// The next line of its standard output.
-    fn json(&mut self) -> Value {
+    pub fn json(&mut self) -> Value {
         let mut line = String::new();
         self.out.read_line(&mut line).expect("it can be read");
         serde_json::from_str(&line).unwrap_or_else(|e| {
@@ -57,7 +57,7 @@ impl Running {
     }
 
     /// Waits for words that have `part` in them.
-    fn word(&mut self, part: &str) {
+    pub fn word(&mut self, part: &str) {
         self.any_word(&[part]);
     }
 
@@ -74,7 +74,7 @@ impl Running {
     }
 
     /// Ends it as an administrator would, and gives its last words.
-    fn end(mut self) -> String {
+    pub fn end(mut self) -> String {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status().expect("kill runs");
         assert!(sent.success());
@@ -87,7 +87,7 @@ impl Running {
 }
 
 /// The loop on the tree of a site, and its address. `port` 0 is any.
-fn dev(site: &Site, port: u16, more: &[&str]) -> (Running, u16) {
+pub fn dev(site: &Site, port: u16, more: &[&str]) -> (Running, u16) {
     let _ = fs::remove_file(site.path("port"));
     let words = format!(
         "dev tree --ref={REF} --repo=source --listen=127.0.0.1:{port} --port-file=port --json \
@@ -111,7 +111,7 @@ fn follow(site: &Site, port: u16) -> Running {
 }
 
 /// Checks that the phases of a round add up, and gives how it ended.
-fn outcome(round: &Value) -> &str {
+pub fn outcome(round: &Value) -> &str {
     let phases = ["settled_ms", "committed_ms", "pulled_ms", "deployed_ms", "booted_ms"];
     let sum: u64 = phases.iter().filter_map(|phase| round[phase].as_u64()).sum();
     assert_eq!(Some(sum), round["total_ms"].as_u64(), "{round}");
@@ -119,14 +119,14 @@ fn outcome(round: &Value) -> &str {
 }
 
 /// A site whose first version is deployed from its remote.
-fn deployed() -> Site {
+pub fn deployed() -> Site {
     let site = Site::new();
     site.deploy("--karg=root=LABEL=X");
     site
 }
 
 /// The commit that boots next, as both programs say.
-fn next_to_boot(site: &Site) -> String {
+pub fn next_to_boot(site: &Site) -> String {
     if need_ostree() {
         site.agree("admin status");
     }

@@ -10,6 +10,7 @@ mod booted;
 mod commit_told;
 mod demo;
 mod dev;
+mod dev_ssh;
 mod interleave;
 mod own_words;
 mod serve;

@@ -7,6 +7,7 @@ mod dev;
 mod hostile;
 mod killed;
 mod lab;
+mod planned;
 mod refused;
 mod snapshots;
 mod updated;

@@ -61,23 +61,3 @@ fn bytes_written_follow_the_change() {
     // Twenty times the tree; ten files in ten directories change in both.
     assert!(large < 2 * small, "{large} bytes in the large tree, {small} in the small one");
 }
-
-/// Guards: a plan is right and changes nothing.
-#[test]
-fn a_dry_run_leaves_the_image_alone() {
-    if !can_attach(&["mkfs.ext4"]) {
-        return;
-    }
-    let lab = Lab::new(50);
-    lab.create(&[]);
-    lab.commit(2);
-    let sum = || tool("sha256sum", &["disk.img"], &lab.path("."));
-    let before = sum();
-    let words = ["image", "update", "disk.img", "os", "--dry-run", "--json"];
-    let plan: serde_json::Value = serde_json::from_str(&lab.must(&words)).expect("it is JSON");
-    assert_eq!(sum(), before);
-    let report = lab.update(&[]);
-    let pulled = plan["pull"]["metadata"].as_u64().zip(plan["pull"]["files"].as_u64());
-    assert_eq!(pulled.map(|(m, f)| m + f), report["objects_pulled"].as_u64());
-    assert_eq!(plan["commit"], report["commit"]);
-}

@@ -4,6 +4,7 @@ mod apply;
 mod etc;
 mod kargs;
 mod plan;
+mod preview;
 mod retain;
 mod tree;
 mod var;
@@ -18,6 +19,7 @@ pub(crate) use etc::{
 };
 pub use kargs::KargOptions;
 pub use plan::{BootPlan, DeployPlan, SpaceNeed};
+pub use preview::Preview;
 pub use retain::Retain;
 pub(crate) use retain::next_list;
 pub use tree::{

@@ -104,6 +104,16 @@ impl DeployPlan {
     }
 }
 
+/// What a plan is made for.
+#[derive(Copy, Clone, Debug)]
+pub(super) enum Purpose {
+    /// To be applied as things are.
+    Apply,
+    /// To be shown: a pull of this many bytes comes first, and the file system may be mounted
+    /// read-only meanwhile.
+    Preview(u64),
+}
+
 impl Sysroot {
     /// Plans a deploy against the list as it is loaded.
     ///
@@ -116,7 +126,16 @@ impl Sysroot {
         options: &DeployOptions,
         builder: &dyn TreeBuilder,
     ) -> Result<DeployPlan> {
-        let (stateroot, checksum, commit) = self.check_request(options)?;
+        self.plan_for(Purpose::Apply, options, builder)
+    }
+
+    pub(super) fn plan_for(
+        &self,
+        purpose: Purpose,
+        options: &DeployOptions,
+        builder: &dyn TreeBuilder,
+    ) -> Result<DeployPlan> {
+        let (stateroot, checksum, commit) = self.check_request(purpose, options)?;
         let merge = if options.no_merge { None } else { self.merge_deployment(&stateroot) };
         let mut cache = BootcsumCache::load(self.ostree())?;
         let layout = find_kernel(self.repo(), &checksum, self.options().no_dtb, &mut cache)?;
@@ -136,7 +155,7 @@ impl Sysroot {
         };
         let tree = builder.plan(self, &target)?;
         let boot = self.plan_boot(&list, &deployment, &layout)?;
-        let space = self.plan_space(&tree, &boot, &etc)?;
+        let space = self.plan_space(purpose, &tree, &boot, &etc)?;
         Ok(DeployPlan {
             commit: checksum.to_hex(),
             version: commit.metadata.get_str("version").map(str::to_string),
@@ -167,7 +186,11 @@ impl Sysroot {
     }
 
     /// Where to deploy what; fails for what never can be.
-    fn check_request(&self, options: &DeployOptions) -> Result<(String, Checksum, Commit)> {
+    fn check_request(
+        &self,
+        purpose: Purpose,
+        options: &DeployOptions,
+    ) -> Result<(String, Checksum, Commit)> {
         let stateroot = self.stateroot_or_booted(options.stateroot.as_deref())?;
         if options.stage && self.booted().is_none() {
             return Err(SysrootError::Refused(
@@ -179,7 +202,12 @@ impl Sysroot {
         }
         let checksum = self.repo().resolve_rev(&options.rev)?;
         let commit = self.repo().load_commit(&checksum)?;
-        if self.repo().commit_state(&checksum)? != CommitState::Normal {
+        // What an interrupted pull left here is completed by the one that comes first.
+        let holder = match purpose {
+            Purpose::Apply => self.repo(),
+            Purpose::Preview(_) => self.repo().parent().unwrap_or(self.repo()),
+        };
+        if holder.commit_state(&checksum)? != CommitState::Normal {
             return Err(SysrootError::PartialCommit { commit: checksum });
         }
         if let Some(bootloader) = Bootloader::query(self.settings(), self.boot()?)? {
@@ -244,23 +272,33 @@ impl Sysroot {
 
     fn plan_space(
         &self,
+        purpose: Purpose,
         tree: &TreePlan,
         boot: &BootPlan,
         etc: &EtcPlan,
     ) -> Result<Vec<SpaceNeed>> {
         let apart = self.boot()?.stat_self()?.dev != self.ostree().stat_self()?.dev;
-        let data = tree.bytes.map(|bytes| bytes + etc.local_bytes());
-        let mut needs = vec![space_need("data", self.ostree(), data)?];
+        let pulled = match purpose {
+            Purpose::Apply => 0,
+            Purpose::Preview(bytes) => bytes,
+        };
+        let data = tree.bytes.map(|bytes| bytes + etc.local_bytes() + pulled);
+        let mut needs = vec![space_need(purpose, "data", self.ostree(), data)?];
         if apart {
-            needs.push(space_need("boot", self.boot()?, Some(boot.new_bytes))?);
+            needs.push(space_need(purpose, "boot", self.boot()?, Some(boot.new_bytes))?);
         }
         Ok(needs)
     }
 }
 
-fn space_need(role: &'static str, dir: &Dir, needed: Option<u64>) -> Result<SpaceNeed> {
+fn space_need(
+    purpose: Purpose,
+    role: &'static str,
+    dir: &Dir,
+    needed: Option<u64>,
+) -> Result<SpaceNeed> {
     let space = dir.space()?;
-    if space.read_only {
+    if space.read_only && matches!(purpose, Purpose::Apply) {
         return Err(SysrootError::ReadOnly { path: dir.path().to_path_buf() });
     }
     let available = space.available_bytes();

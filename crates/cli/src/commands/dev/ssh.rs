@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,11 @@ use crate::error::{CliError, Result};
 /// How long a machine may take to boot, and how often it is asked.
 const BOOT: Duration = Duration::from_secs(300);
 const BOOT_ASK: Duration = Duration::from_secs(1);
+
+/// A machine that was reset says no farewell: without these ssh would wait for it for ever.
+const ALIVE: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=6"];
+/// What ssh ends with where the connection is the trouble, not the command.
+const CONNECTION: i32 = 255;
 
 /// What all machines have in common.
 #[derive(Clone, Debug)]
@@ -42,9 +47,10 @@ impl Plan {
         };
         let url = format!("http://127.0.0.1:{port}/");
         let command = self.command.replace("{url}", &url).replace("{apply}", self.apply.word());
-        let options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
+        let options = ["BatchMode=yes", "ConnectTimeout=5", ALIVE[0], ALIVE[1]];
+        let options = options.iter().flat_map(|option| ["-o", *option]);
         let forward = ["-o", "ExitOnForwardFailure=yes", "-R"];
-        let words = ["ssh"].iter().chain(&options).chain(&forward).map(ToString::to_string);
+        let words = ["ssh"].into_iter().chain(options).chain(forward).map(str::to_string);
         words.chain([format!("127.0.0.1:{port}:{here}"), host.to_string(), command]).collect()
     }
 }
@@ -70,49 +76,61 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn run(&self, commits: &Receiver<String>) {
-        let mut next = commits.recv().ok();
-        while let Some(first) = next {
-            let commit = commits.try_iter().last().unwrap_or(first);
-            next = match self.upgrade(true) {
-                Ok(reports) if self.has_to_boot(&reports) => self.boot(&commit, commits),
-                Ok(_) => commits.recv().ok(),
-                Err(error) => {
-                    let words = format!("ssh {}: {error}", self.host);
-                    self.teller.tell(Event::Words(words));
-                    commits.recv().ok()
-                }
-            };
+        while commits.recv().is_ok() {
+            // One run brings what is newest by then.
+            commits.try_iter().for_each(drop);
+            match self.upgrade(true) {
+                Ok(done) => match (self.goes_down_for(&done), done.status) {
+                    (Some(commit), _) => self.boot(commit, commits),
+                    (None, Some(status)) if !status.success() => {
+                        self.say(&format!("the upgrade ended with {status}"));
+                    }
+                    (None, _) => {}
+                },
+                Err(error) => self.say(&error.to_string()),
+            }
         }
     }
 
-    fn has_to_boot(&self, reports: &[Report]) -> bool {
-        self.plan.apply != Apply::None && reports.iter().any(|r| r.state == State::Deployed)
+    fn say(&self, what: &str) {
+        self.teller.tell(Event::Words(format!("ssh {}: {what}", self.host)));
     }
 
-    /// Asks until the machine runs `commit`; gives the commit that came meanwhile.
-    fn boot(&self, commit: &str, commits: &Receiver<String>) -> Option<String> {
-        let until = Instant::now() + BOOT;
+    /// The commit that the machine goes down for. It takes the connection with it more often than
+    /// not, which is no failure then.
+    fn goes_down_for(&self, done: &Done) -> Option<String> {
+        let went = done.status.is_none_or(|s| s.success() || s.code() == Some(CONNECTION));
+        let deployed = done.reports.iter().rev().find(|r| r.state == State::Deployed);
+        deployed.filter(|_| went && self.plan.apply != Apply::None).map(|r| r.commit.clone())
+    }
+
+    /// Asks until the machine runs `commit`, or what came after it: a commit that comes while
+    /// nobody answers would be lost otherwise.
+    fn boot(&self, mut commit: String, commits: &Receiver<String>) {
+        let mut until = Instant::now() + BOOT;
         loop {
             match commits.recv_timeout(BOOT_ASK) {
-                Ok(next) => return Some(next),
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(next) => commit = commits.try_iter().last().unwrap_or(next),
+                Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let is_it = |r: &Report| r.state == State::Booted && r.commit == commit;
             // While it goes down and comes up nobody answers, or nobody yet.
-            if self.upgrade(false).is_ok_and(|reports| reports.iter().any(is_it)) {
-                return commits.recv().ok();
+            if let Ok(done) = self.upgrade(false) {
+                if done.reports.iter().any(|r| r.state == State::Booted && r.commit == commit) {
+                    return;
+                }
+                if self.goes_down_for(&done).is_some() {
+                    until = Instant::now() + BOOT;
+                }
             }
             if Instant::now() > until {
-                let words = format!("ssh {}: it does not come back", self.host);
-                self.teller.tell(Event::Words(words));
-                return commits.recv().ok();
+                return self.say("it does not come back");
             }
         }
     }
 
     /// Runs the command once and passes on what it reports.
-    fn upgrade(&self, loud: bool) -> Result<Vec<Report>> {
+    fn upgrade(&self, loud: bool) -> Result<Done> {
         let words = self.plan.words(&self.host);
         let errors = if loud { Stdio::inherit() } else { Stdio::null() };
         let mut child = Command::new(&words[0])
@@ -134,13 +152,16 @@ impl Worker<'_> {
             line.clear();
         }
         let child = self.shared.release();
-        match child.map(|mut child| child.wait()).transpose()? {
-            Some(status) if !status.success() && !self.shared.is_stopped() => {
-                Err(CliError::failed(format!("the upgrade ended with {status}")))
-            }
-            _ => Ok(reports),
-        }
+        let status = child.map(|mut child| child.wait()).transpose()?;
+        Ok(Done { reports, status: status.filter(|_| !self.shared.is_stopped()) })
     }
+}
+
+/// What came of one run of the command.
+struct Done {
+    reports: Vec<Report>,
+    /// How it ended; `None` where we ended it.
+    status: Option<ExitStatus>,
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use trefoil_format::name::RemoteName;
 use trefoil_image::{
     Place, Surroundings, UpdatePlan, UpdateReport, UpdateRequest, plan_update, update,
 };
+use trefoil_sysroot::SysrootError;
 use trefoil_sysroot::deploy::{DeployReport, KargOptions, TreeMethod};
-use trefoil_sysroot::spare::SpareState;
 
 use super::create::ToldArgs;
 use super::{clock, existing, surroundings};
@@ -98,28 +98,39 @@ fn dry_run(
 ) -> Result<()> {
     let plan: UpdatePlan = plan_update(around, place, request)?;
     if args.told.json {
-        return cx.ui.json(&plan);
+        cx.ui.json(&plan)?;
+    } else {
+        show_plan(args, cx, place, &plan)?;
     }
+    // What cannot be done is no plan, whoever reads it.
+    match plan.deploy.and_then(|deploy| deploy.etc) {
+        Some(etc) => Ok(etc.check().map_err(SysrootError::from)?),
+        None => Ok(()),
+    }
+}
+
+fn show_plan(args: &UpdateArgs, cx: &Context, place: &Place, plan: &UpdatePlan) -> Result<()> {
     let path = place.path();
-    if !plan.changes {
-        return cx.ui.line(format_args!("{} is at {} already", path.display(), plan.commit));
+    let UpdatePlan { commit, pull, .. } = plan;
+    let Some(deploy) = &plan.deploy else {
+        return cx.ui.line(format_args!("{} is at {commit} already", path.display()));
+    };
+    if args.two_buffers {
+        for name in &deploy.retired {
+            cx.ui.words(format_args!("would be taken off the list to be recycled: {name}"))?;
+        }
     }
-    cx.ui.line(format_args!("commit: {}", plan.commit))?;
+    cx.ui.line(format_args!("commit: {commit}"))?;
     cx.ui.line(format_args!(
         "pull: {} metadata, {} content objects; {} of content",
-        plan.pull.metadata,
-        plan.pull.files,
-        size::words(plan.pull.bytes)
+        pull.metadata,
+        pull.files,
+        size::words(pull.bytes)
     ))?;
-    if let Some(merge) = &plan.merge {
+    if let Some(merge) = &deploy.merge {
         cx.ui.line(format_args!("merge: /etc and kernel arguments of {merge}"))?;
     }
-    match (plan.spare.state, &plan.spare.commit) {
-        (SpareState::Sealed, Some(commit)) => {
-            cx.ui.line(format_args!("tree: the spare of {commit} is converted"))
-        }
-        _ => cx.ui.line("tree: checked out in full, for want of a spare"),
-    }
+    cx.ui.text(deploy)
 }
 
 fn tell(args: &UpdateArgs, cx: &Context, place: &Place, report: &UpdateReport) -> Result<()> {

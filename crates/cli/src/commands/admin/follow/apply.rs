@@ -32,7 +32,8 @@ impl From<ApplyWord> for Apply {
 /// down.
 ///
 /// A soft reboot goes to what is mounted at `/run/nextroot`. libostree 2025.3 and newer make
-/// that of a deployment; we do not, and without it the old system would start again.
+/// that of a deployment with a composefs image; we make neither, and without it the old system
+/// would start again.
 pub fn apply(how: Apply) -> Result<()> {
     match how {
         Apply::None => Ok(()),
@@ -42,7 +43,8 @@ pub fn apply(how: Apply) -> Result<()> {
             run(&["ostree", "admin", "prepare-soft-reboot", "0"]).map_err(|e| {
                 CliError::Advised(
                     format!("preparing the soft reboot: {e}"),
-                    "it needs libostree 2025.3 or newer; '--apply=reboot' works with any",
+                    "it needs libostree 2025.3 or newer and a deployment with a composefs image, \
+                     which trefoil does not make; '--apply=reboot' works with any",
                 )
             })?;
             run(&["systemctl", "soft-reboot"])
