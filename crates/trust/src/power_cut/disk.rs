@@ -15,7 +15,7 @@ use crate::Result;
 
 const MIB: u64 = 1 << 20;
 /// Size of a root, and of a `/boot` of its own. Little of it is ever written.
-const ROOT: u64 = 600 * MIB;
+pub const ROOT: u64 = 600 * MIB;
 const BOOT: u64 = 64 * MIB;
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 20;
@@ -37,6 +37,8 @@ pub enum Layout {
     Btrfs,
     /// The root on XFS, `/boot` on an ext4 of its own.
     XfsBootExt4,
+    /// A disk image with a partition table, as `image create` makes it.
+    Image,
 }
 
 /// A file system on the disk.
@@ -51,7 +53,8 @@ pub struct Part {
 
 impl Layout {
     /// All there are.
-    pub const ALL: [Layout; 4] = [Layout::Ext4, Layout::Xfs, Layout::Btrfs, Layout::XfsBootExt4];
+    pub const ALL: [Layout; 5] =
+        [Layout::Ext4, Layout::Xfs, Layout::Btrfs, Layout::XfsBootExt4, Layout::Image];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Layout {
             Layout::Xfs => "xfs",
             Layout::Btrfs => "btrfs",
             Layout::XfsBootExt4 => "xfs, /boot ext4",
+            Layout::Image => "a disk image",
         }
     }
 
@@ -73,8 +77,30 @@ impl Layout {
             Layout::XfsBootExt4 => {
                 vec![root("xfs"), Part { offset: ROOT, size: BOOT, kind: "ext4", at: "boot" }]
             }
+            // The table and its copy take the first MiB and the last.
+            Layout::Image => {
+                vec![Part { offset: MIB, size: ROOT - 2 * MIB, kind: "ext4", at: "" }]
+            }
         }
     }
+}
+
+/// Waits until no loop device is on `file`, all of which go with their last user.
+pub fn wait_until_free(file: &Path) -> Result<()> {
+    let file = fs::canonicalize(file)?;
+    for _ in 0..LOOKS {
+        let mut used = false;
+        for device in fs::read_dir("/sys/block")? {
+            // A device may go while we look at it.
+            let backing = fs::read_to_string(device?.path().join("loop/backing_file"));
+            used |= backing.is_ok_and(|path| Path::new(path.trim_end()) == file);
+        }
+        if !used {
+            return Ok(());
+        }
+        sleep(PAUSE);
+    }
+    Err(format!("{} stays attached", file.display()).into())
 }
 
 /// Makes an empty disk in the new file `path`.

@@ -27,6 +27,13 @@ pub struct Boot {
     pub etc: Tree,
 }
 
+impl Boot {
+    /// What the deployment is called.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.commit, self.serial)
+    }
+}
+
 /// All that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
@@ -206,6 +213,6 @@ impl State {
 }
 
 fn names(boots: &[Boot]) -> Vec<String> {
-    let name = |boot: &Boot| format!("{}.{} {:?}", boot.commit, boot.serial, boot.kargs);
+    let name = |boot: &Boot| format!("{} {:?}", boot.name(), boot.kargs);
     boots.iter().map(name).collect()
 }

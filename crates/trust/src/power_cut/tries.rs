@@ -87,12 +87,28 @@ impl Rig<'_> {
     /// Makes the disk that all scenarios begin with.
     pub fn make_base(&self) -> Result<()> {
         let base = self.base();
-        disk::make(&base, self.layout)?;
-        let mounted = Mounted::mount(&base, self.layout, &self.dir.join("live"))?;
-        let machine = self.lab.machine(self.program, mounted.root(), self.dir);
-        let made = super::scenario::make_base(&machine).and_then(|()| machine.state());
-        mounted.unmount()?;
-        made.map(drop).map_err(|e| format!("making the base system: {e}").into())
+        let made = if self.layout == Layout::Image {
+            let (root, edit) = (self.dir.join("live"), |edit| self.mounted(&base, edit));
+            let machine = self.lab.machine(self.program, &base, &root, self.dir);
+            super::scenario::make_image(&machine, edit)
+        } else {
+            disk::make(&base, self.layout)?;
+            self.mounted(&base, super::scenario::make_base)
+        };
+        made.and_then(|()| self.mounted(&base, |machine| machine.state().map(drop)))
+            .map_err(|e| format!("making the base system: {e}").into())
+    }
+
+    /// Has something done on the mounted disk.
+    fn mounted<T>(&self, disk: &Path, act: impl FnOnce(&Machine<'_>) -> Result<T>) -> Result<T> {
+        disk::wait_until_free(disk)?;
+        let mounted = Mounted::mount(disk, self.layout, &self.dir.join("live"))?;
+        let machine = self.lab.machine(self.program, disk, mounted.root(), self.dir);
+        let done = act(&machine);
+        let unmounted = mounted.unmount();
+        let done = done?;
+        unmounted?;
+        Ok(done)
     }
 
     fn base(&self) -> PathBuf {
@@ -134,12 +150,42 @@ impl Rig<'_> {
     }
 
     fn record(&self, scenario: Scenario, syncs: bool) -> Result<Recorded> {
+        let recorded = match scenario.is_of_image() {
+            true => self.record_image(scenario),
+            false => self.record_mounted(scenario, syncs),
+        }?;
+        if scenario.is_durable() && recorded.old == recorded.new {
+            return Err(format!("{} changed nothing", scenario.name()).into());
+        }
+        Ok(recorded)
+    }
+
+    /// The log goes from the first look at the image until it is unmounted.
+    fn record_image(&self, scenario: Scenario) -> Result<Recorded> {
+        let state = |disk: &Path| self.mounted(disk, |machine| machine.state());
+        let old = state(&self.base())?;
+        let (image, root) = (self.dir.join("image"), self.dir.join("live"));
+        disk::copy(&self.base(), &image)?;
+        let mut recording = Recording::start(&image, self.dir)?;
+        let disk = recording.disk().to_path_buf();
+        let machine = self.lab.machine(self.program, &disk, &root, self.dir);
+        let done = scenario.run(&machine);
+        let returned = recording.now()?;
+        disk::wait_until_free(&disk)?;
+        done.map_err(|e| format!("{} before any power cut: {e}", scenario.name()))?;
+        let log = recording.finish()?;
+        self.check_log(&log, &image)?;
+        Ok(Recorded { log, start: 0, returned, old, new: state(&image)? })
+    }
+
+    fn record_mounted(&self, scenario: Scenario, syncs: bool) -> Result<Recorded> {
         let image = self.dir.join("image");
         disk::copy(&self.base(), &image)?;
         let mut recording = Recording::start(&image, self.dir)?;
         let live = self.dir.join("live");
-        let mounted = Mounted::mount(recording.disk(), self.layout, &live)?;
-        let mut machine = self.lab.machine(self.program, mounted.root(), self.dir);
+        let disk = recording.disk().to_path_buf();
+        let mounted = Mounted::mount(&disk, self.layout, &live)?;
+        let mut machine = self.lab.machine(self.program, &disk, mounted.root(), self.dir);
         let what = |step: &str, e| format!("{} before any power cut: {step}: {e}", scenario.name());
         scenario.prepare(&machine).map_err(|e| what("preparing", e))?;
         mounted.sync()?;
@@ -216,23 +262,29 @@ impl Rig<'_> {
         cut: &Cut,
         image: &Path,
     ) -> Result<()> {
-        let mounted = Mounted::mount(image, self.layout, &self.dir.join("after"))?;
-        let machine = self.lab.machine(self.program, mounted.root(), self.dir);
-        let judged = judge_machine(scenario, recorded, cut, &machine);
-        let unmounted = mounted.unmount();
-        judged?;
-        unmounted?;
+        let again = |machine: &Machine<'_>| -> Result<()> {
+            Ok(scenario.again(machine).map_err(|e| format!("the next run: {e}"))?)
+        };
+        if scenario.is_of_image() {
+            self.mounted(image, |machine| judge_cut(recorded, cut, machine))?;
+            let root = self.dir.join("live");
+            again(&self.lab.machine(self.program, image, &root, self.dir))?;
+            self.mounted(image, |machine| judge_end(scenario, recorded, machine))?;
+        } else {
+            self.mounted(image, |machine| {
+                judge_cut(recorded, cut, machine)?;
+                again(machine)?;
+                judge_end(scenario, recorded, machine)
+            })?;
+        }
         disk::check(image, self.layout)
     }
 }
 
-fn judge_machine(
-    scenario: Scenario,
-    recorded: &Recorded,
-    cut: &Cut,
-    machine: &Machine<'_>,
-) -> Result<()> {
+/// Looks at what the power cut left.
+fn judge_cut(recorded: &Recorded, cut: &Cut, machine: &Machine<'_>) -> Result<()> {
     let state = machine.state()?;
+    machine.check_list(&state)?;
     state.is_of(&recorded.old, &recorded.new)?;
     if cut.returned && state != recorded.new {
         return Err(UNDONE.into());
@@ -241,10 +293,18 @@ fn judge_machine(
         // Nobody is harmed by a part of what no ref names, unless the next run believes in it.
         machine.read_refs(&state).map_err(|_| format!("after the cut: {error}"))?;
     }
-    scenario.again(machine).map_err(|e| format!("the next run: {e}"))?;
-    let end = machine.state().map_err(|e| format!("after the next run: {e}"))?;
-    scenario.check_end(&end, &recorded.new).map_err(|e| format!("after the next run: {e}"))?;
-    Ok(machine.fsck().map_err(|e| format!("after the next run: {e}"))?)
+    Ok(())
+}
+
+/// Looks at what the next run made of it.
+fn judge_end(scenario: Scenario, recorded: &Recorded, machine: &Machine<'_>) -> Result<()> {
+    let check = || {
+        let end = machine.state()?;
+        machine.check_list(&end)?;
+        scenario.check_end(&end, &recorded.new)?;
+        machine.fsck()
+    };
+    check().map_err(|e| format!("after the next run: {e}").into())
 }
 
 fn make_cut(
