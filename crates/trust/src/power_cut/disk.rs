@@ -17,6 +17,9 @@ const MIB: u64 = 1 << 20;
 /// Size of a root, and of a `/boot` of its own. Little of it is ever written.
 pub const ROOT: u64 = 600 * MIB;
 const BOOT: u64 = 64 * MIB;
+/// Size of an EFI system partition, and of the disk with one.
+const ESP: u64 = 64 * MIB;
+pub const ESP_DISK: u64 = 400 * MIB;
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 20;
 /// Time between two looks whether a device is gone, and how often we look.
@@ -39,6 +42,9 @@ pub enum Layout {
     XfsBootExt4,
     /// A disk image with a partition table, as `image create` makes it.
     Image,
+    /// Root and `/boot` on ext4, GRUB's configuration on an EFI system partition: FAT. Only when it
+    /// is asked for, since it takes a virtual machine.
+    EspFat,
 }
 
 /// A file system on the disk.
@@ -51,8 +57,20 @@ pub struct Part {
     at: &'static str,
 }
 
+impl Part {
+    /// Where it begins, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether a byte of the disk belongs to it.
+    pub fn holds(&self, at: u64) -> bool {
+        (self.offset..self.offset + self.size).contains(&at)
+    }
+}
+
 impl Layout {
-    /// All there are.
+    /// All that this machine can mount.
     pub const ALL: [Layout; 5] =
         [Layout::Ext4, Layout::Xfs, Layout::Btrfs, Layout::XfsBootExt4, Layout::Image];
 
@@ -64,10 +82,17 @@ impl Layout {
             Layout::Btrfs => "btrfs",
             Layout::XfsBootExt4 => "xfs, /boot ext4",
             Layout::Image => "a disk image",
+            Layout::EspFat => "ext4, ESP FAT",
         }
     }
 
-    /// Its file systems, the root first.
+    /// The EFI system partition, where there is one. All sizes are those of `image create`.
+    pub fn esp(self) -> Option<Part> {
+        let esp = Part { offset: MIB, size: ESP, kind: "vfat", at: "boot/efi" };
+        (self == Layout::EspFat).then_some(esp)
+    }
+
+    /// Its file systems but for the EFI system partition, the root first.
     pub fn parts(self) -> Vec<Part> {
         let root = |kind| Part { offset: 0, size: ROOT, kind, at: "" };
         match self {
@@ -80,6 +105,14 @@ impl Layout {
             // The table and its copy take the first MiB and the last.
             Layout::Image => {
                 vec![Part { offset: MIB, size: ROOT - 2 * MIB, kind: "ext4", at: "" }]
+            }
+            Layout::EspFat => {
+                let (boot, root) = (MIB + ESP, MIB + ESP + BOOT);
+                let size = ESP_DISK - root - MIB;
+                vec![
+                    Part { offset: root, size, kind: "ext4", at: "" },
+                    Part { offset: boot, size: BOOT, kind: "ext4", at: "boot" },
+                ]
             }
         }
     }
@@ -289,17 +322,25 @@ impl Drop for Mounted {
 /// Has the file systems' own programs check an unmounted disk. They change nothing.
 pub fn check(file: &Path, layout: Layout) -> Result<()> {
     for part in layout.parts() {
-        let device = Loop::attach(file, &part)?;
         let words: &[&str] = match part.kind {
             "ext4" => &["e2fsck", "-fn"],
             "xfs" => &["xfs_repair", "-n"],
             _ => &["btrfs", "check", "--readonly", "--force"],
         };
-        let mut command = std::process::Command::new(words[0]);
-        command.args(&words[1..]).arg(&device.path);
-        let checked = tool::must(&mut command);
-        device.detach()?;
-        checked.map_err(|e| format!("the file system is damaged: {e}"))?;
+        let output = run_on(file, &part, words)?;
+        if !output.status.success() {
+            let said = [&output.stderr[..], &output.stdout].map(String::from_utf8_lossy).join("; ");
+            return Err(format!("the file system is damaged: {}: {said}", words.join(" ")).into());
+        }
     }
     Ok(())
+}
+
+/// Runs a program with the device of an unmounted file system, whatever comes of it.
+pub fn run_on(file: &Path, part: &Part, words: &[&str]) -> Result<std::process::Output> {
+    let device = Loop::attach(file, part)?;
+    let mut command = std::process::Command::new(words[0]);
+    let output = tool::output(command.args(&words[1..]).arg(&device.path));
+    device.detach()?;
+    output
 }

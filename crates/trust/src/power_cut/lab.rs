@@ -205,7 +205,8 @@ pub struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    fn binary(&self) -> &Path {
+    /// The program.
+    pub fn binary(&self) -> &Path {
         match self.program {
             Program::Trefoil => &self.lab.trefoil,
             Program::Ostree => Path::new("/usr/bin/ostree"),

@@ -203,6 +203,26 @@ pub fn make_image(
     machine.image("prepare", &[])
 }
 
+/// Makes a disk with an EFI system partition, and A on it.
+pub fn create_esp_image(machine: &Machine<'_>, words: &[&str]) -> Result<()> {
+    let size = format!("--size={}", disk::ESP_DISK);
+    let more = [Version::A.branch(), &format!("--os={STATEROOT}"), &size];
+    machine.image("create", &[&more[..], words].concat())
+}
+
+/// The rest of it: edits in `/etc`, the other versions, and a boot loader that is looked for.
+pub fn fill_esp_image(machine: &Machine<'_>) -> Result<()> {
+    let etc = super::state::default_deployment(machine.root)?.join("etc");
+    // That an image has one is no edit of ours.
+    fs::remove_file(etc.join("fstab"))?;
+    trees::edit_etc(&etc)?;
+    fs::create_dir(machine.root.join("boot/efi"))?;
+    let source = machine.lab.source().to_string_lossy().into_owned();
+    let versions = [Version::B, Version::C].map(|version| version.branch().to_string());
+    machine.repo(&[&["pull-local".to_string(), source], &versions[..]].concat())?;
+    machine.repo(&["config", "set", "sysroot.bootloader", "auto"].map(String::from)).map(drop)
+}
+
 fn deploy(machine: &Machine<'_>, version: Version, more: &str) -> Result<()> {
     let branch = version.branch();
     machine.run(&format!("admin deploy --os={STATEROOT}{more} {branch}")).map(drop)

@@ -1,6 +1,7 @@
 //! One scenario on one file system: recorded once, cut off many times.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::disk::{self, Layout, Mounted};
@@ -14,7 +15,7 @@ use super::subset::{Piece, choose};
 use crate::Result;
 
 /// The loss of a machine that is whole and where it was before.
-const UNDONE: &str = "the verb had returned, and its work is not there";
+pub const UNDONE: &str = "the verb had returned, and its work is not there";
 
 /// How much is tried.
 #[derive(Clone, Debug)]
@@ -36,11 +37,21 @@ pub struct Outcome {
     pub boundaries: u64,
     /// Disks with a subset of the writes after it.
     pub subsets: u64,
+    /// Runs of the verb on such disks in another machine, where that is not all of them.
+    pub next_runs: u64,
     /// What was lost, and where.
     pub losses: Vec<String>,
 }
 
 impl Outcome {
+    /// Counts a try: number 0 is the flush itself.
+    pub fn count(&mut self, number: u64) {
+        match number {
+            0 => self.boundaries += 1,
+            _ => self.subsets += 1,
+        }
+    }
+
     /// Losses after which all was whole, and only as if the verb had not been run.
     pub fn undone(&self) -> usize {
         self.losses.iter().filter(|loss| loss.ends_with(UNDONE)).count()
@@ -73,14 +84,15 @@ struct Recorded {
 }
 
 /// The disk at a flush, and what was written until the next one.
-struct Cut {
+pub struct Cut {
     /// Entries that are done.
-    done: usize,
+    pub done: usize,
     /// Which flush of the run it is.
-    number: usize,
-    writes: Vec<Write>,
+    pub number: usize,
+    /// What came after them.
+    pub writes: Vec<Write>,
     /// The verb had returned, and promised that all was durable.
-    returned: bool,
+    pub returned: bool,
 }
 
 impl Rig<'_> {
@@ -100,7 +112,11 @@ impl Rig<'_> {
     }
 
     /// Has something done on the mounted disk.
-    fn mounted<T>(&self, disk: &Path, act: impl FnOnce(&Machine<'_>) -> Result<T>) -> Result<T> {
+    pub fn mounted<T>(
+        &self,
+        disk: &Path,
+        act: impl FnOnce(&Machine<'_>) -> Result<T>,
+    ) -> Result<T> {
         disk::wait_until_free(disk)?;
         let mounted = Mounted::mount(disk, self.layout, &self.dir.join("live"))?;
         let machine = self.lab.machine(self.program, disk, mounted.root(), self.dir);
@@ -111,7 +127,8 @@ impl Rig<'_> {
         Ok(done)
     }
 
-    fn base(&self) -> PathBuf {
+    /// Where it is.
+    pub fn base(&self) -> PathBuf {
         self.dir.join(format!("base-{}", self.program.name()))
     }
 
@@ -119,12 +136,11 @@ impl Rig<'_> {
     /// believes that it syncs and does not, and the first loss is enough.
     pub fn run(&self, scenario: Scenario, syncs: bool) -> Result<Outcome> {
         let recorded = self.record(scenario, syncs)?;
-        let mut cuts = cuts(&recorded, scenario.is_durable());
+        let run = recorded.start..recorded.log.entries.len();
+        let mut cuts = cuts(&recorded.log, run, recorded.returned, scenario.is_durable());
         let mut random = self.random(scenario, &[]);
         if syncs {
-            while cuts.len() > self.effort.limit.max(1) {
-                cuts.remove(random.below(cuts.len() as u64) as usize);
-            }
+            limit(&mut cuts, self.effort, &mut random);
         } else {
             // Before it returned nothing was promised.
             cuts.retain(|cut| cut.returned);
@@ -144,7 +160,8 @@ impl Rig<'_> {
         Ok(outcome)
     }
 
-    fn random(&self, scenario: Scenario, parts: &[u64]) -> Random {
+    /// Chance for one scenario.
+    pub fn random(&self, scenario: Scenario, parts: &[u64]) -> Random {
         let words = [self.layout.name(), self.program.name(), &scenario.name()];
         Random::of_words(self.effort.seed, &words, parts)
     }
@@ -203,7 +220,7 @@ impl Rig<'_> {
     }
 
     /// The log is whole: done again from the beginning, it makes the disk that was recorded.
-    fn check_log(&self, log: &Log, image: &Path) -> Result<()> {
+    pub fn check_log(&self, log: &Log, image: &Path) -> Result<()> {
         let again = self.dir.join("again");
         log.replay(&disk::copy(&self.base(), &again)?, 0..log.entries.len())?;
         super::tool::run("cmp", [image, &again])
@@ -220,38 +237,60 @@ impl Rig<'_> {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let image = self.dir.join("cut");
-        let count = if cut.writes.is_empty() { 0 } else { self.effort.subsets };
-        for number in 0..=count {
-            let pieces = match number {
-                0 => Vec::new(),
-                _ => {
-                    let parts = [cut.number as u64, number];
-                    choose(&mut self.random(scenario, &parts), &cut.writes)
-                }
-            };
-            make_cut(recorded, cut, &pieces, now, &image)?;
-            match number {
-                0 => outcome.boundaries += 1,
-                _ => outcome.subsets += 1,
-            }
+        for number in 0..=self.count(cut) {
+            let pieces = self.pieces(scenario, cut, number);
+            make_cut(&recorded.log, cut, &pieces, now, &image)?;
+            outcome.count(number);
             if let Err(error) = self.judge(scenario, recorded, cut, &image) {
-                let name = format!(
-                    "{} on {} with {}, seed {}, flush {}, subset {number}",
-                    scenario.name(),
-                    self.layout.name(),
-                    self.program.name(),
-                    self.effort.seed,
-                    cut.number,
-                );
-                outcome.losses.push(format!("{name}: {error}"));
-                if let Some(keep) = &self.effort.keep {
-                    fs::create_dir_all(keep)?;
-                    let name = name.replace([' ', ',', '/'], "-");
-                    make_cut(recorded, cut, &pieces, now, &keep.join(name))?;
-                }
+                let name = self.name_of(scenario, cut, number);
+                self.lose(outcome, &name, &error.to_string(), |to| {
+                    make_cut(&recorded.log, cut, &pieces, now, to).map(drop)
+                })?;
             }
         }
         Ok(())
+    }
+
+    /// How many subsets of what came after a flush are tried.
+    pub fn count(&self, cut: &Cut) -> u64 {
+        if cut.writes.is_empty() { 0 } else { self.effort.subsets }
+    }
+
+    /// A subset by its number, of which 0 is none of it.
+    pub fn pieces(&self, scenario: Scenario, cut: &Cut, number: u64) -> Vec<Piece> {
+        match number {
+            0 => Vec::new(),
+            _ => {
+                let parts = [cut.number as u64, number];
+                choose(&mut self.random(scenario, &parts), &cut.writes)
+            }
+        }
+    }
+
+    /// What a try is called.
+    pub fn name_of(&self, scenario: Scenario, cut: &Cut, number: u64) -> String {
+        format!(
+            "{} on {} with {}, seed {}, flush {}, subset {number}",
+            scenario.name(),
+            self.layout.name(),
+            self.program.name(),
+            self.effort.seed,
+            cut.number,
+        )
+    }
+
+    /// Notes a loss. `make` makes the disk again, for who wants to look at it.
+    pub fn lose(
+        &self,
+        outcome: &mut Outcome,
+        name: &str,
+        error: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        outcome.losses.push(format!("{name}: {error}"));
+        let Some(keep) = &self.effort.keep else { return Ok(()) };
+        fs::create_dir_all(keep)?;
+        make(&keep.join(name.replace([' ', ',', '/'], "-")))
     }
 
     /// Switches a machine with this disk on.
@@ -266,15 +305,15 @@ impl Rig<'_> {
             Ok(scenario.again(machine).map_err(|e| format!("the next run: {e}"))?)
         };
         if scenario.is_of_image() {
-            self.mounted(image, |machine| judge_cut(recorded, cut, machine))?;
+            self.mounted(image, |machine| judge_cut(&recorded.old, &recorded.new, cut, machine))?;
             let root = self.dir.join("live");
             again(&self.lab.machine(self.program, image, &root, self.dir))?;
-            self.mounted(image, |machine| judge_end(scenario, recorded, machine))?;
+            self.mounted(image, |machine| judge_end(scenario, &recorded.new, machine))?;
         } else {
             self.mounted(image, |machine| {
-                judge_cut(recorded, cut, machine)?;
+                judge_cut(&recorded.old, &recorded.new, cut, machine)?;
                 again(machine)?;
-                judge_end(scenario, recorded, machine)
+                judge_end(scenario, &recorded.new, machine)
             })?;
         }
         disk::check(image, self.layout)
@@ -282,11 +321,11 @@ impl Rig<'_> {
 }
 
 /// Looks at what the power cut left.
-fn judge_cut(recorded: &Recorded, cut: &Cut, machine: &Machine<'_>) -> Result<()> {
+pub fn judge_cut(old: &State, new: &State, cut: &Cut, machine: &Machine<'_>) -> Result<()> {
     let state = machine.state()?;
     machine.check_list(&state)?;
-    state.is_of(&recorded.old, &recorded.new)?;
-    if cut.returned && state != recorded.new {
+    state.is_of(old, new)?;
+    if cut.returned && state != *new {
         return Err(UNDONE.into());
     }
     if let Err(error) = machine.fsck() {
@@ -297,39 +336,42 @@ fn judge_cut(recorded: &Recorded, cut: &Cut, machine: &Machine<'_>) -> Result<()
 }
 
 /// Looks at what the next run made of it.
-fn judge_end(scenario: Scenario, recorded: &Recorded, machine: &Machine<'_>) -> Result<()> {
+pub fn judge_end(scenario: Scenario, new: &State, machine: &Machine<'_>) -> Result<()> {
     let check = || {
         let end = machine.state()?;
         machine.check_list(&end)?;
-        scenario.check_end(&end, &recorded.new)?;
+        scenario.check_end(&end, new)?;
         machine.fsck()
     };
     check().map_err(|e| format!("after the next run: {e}").into())
 }
 
-fn make_cut(
-    recorded: &Recorded,
-    cut: &Cut,
-    pieces: &[Piece],
-    now: &Path,
-    image: &Path,
-) -> Result<File> {
+/// Makes the disk `image` from the one at the flush, `now`.
+pub fn make_cut(log: &Log, cut: &Cut, pieces: &[Piece], now: &Path, image: &Path) -> Result<File> {
     let disk = disk::copy(now, image)?;
     for (at, skip, len) in pieces {
-        recorded.log.apply(&disk, &cut.writes[*at], *skip, *len)?;
+        log.apply(&disk, &cut.writes[*at], *skip, *len)?;
     }
     Ok(disk)
 }
 
-/// All states of the disk at a flush, from the beginning of the run until it was unmounted.
-fn cuts(recorded: &Recorded, durable: bool) -> Vec<Cut> {
-    let entries = &recorded.log.entries;
+/// Leaves as many as are to be tried, by chance.
+pub fn limit(cuts: &mut Vec<Cut>, effort: &Effort, random: &mut Random) {
+    while cuts.len() > effort.limit.max(1) {
+        cuts.remove(random.below(cuts.len() as u64) as usize);
+    }
+}
+
+/// All states of the disk at a flush, in the entries `run` of the log. `returned` is how many there
+/// were when the verb returned.
+pub fn cuts(log: &Log, run: Range<usize>, returned: usize, durable: bool) -> Vec<Cut> {
+    let entries = &log.entries;
     let is_flush = |at: &usize| entries[*at] == Entry::Flush;
-    let last_before_end = (0..recorded.returned).rev().find(is_flush);
-    let promised = last_before_end.map_or(recorded.start, |at| at + 1).max(recorded.start);
-    let flushes = (recorded.start..entries.len()).filter(is_flush);
-    let begins: Vec<usize> = [recorded.start].into_iter().chain(flushes.map(|at| at + 1)).collect();
-    let ends = begins.iter().skip(1).copied().chain([entries.len()]);
+    let last_before_end = (0..returned).rev().find(is_flush);
+    let promised = last_before_end.map_or(run.start, |at| at + 1).max(run.start);
+    let flushes = run.clone().filter(is_flush);
+    let begins: Vec<usize> = [run.start].into_iter().chain(flushes.map(|at| at + 1)).collect();
+    let ends = begins.iter().skip(1).copied().chain([run.end]);
     let mut cuts: Vec<Cut> = Vec::new();
     for (number, (done, end)) in begins.iter().copied().zip(ends).enumerate() {
         let writes = entries[done..end].iter().filter_map(|entry| match entry {
