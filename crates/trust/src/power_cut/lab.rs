@@ -242,9 +242,9 @@ impl Machine<'_> {
         must(self.command(self.binary()).args(words).arg(repo(&self.root.join("ostree/repo"))))
     }
 
-    /// Runs a verb on the disk as an image, which nobody has mounted.
+    /// Runs a verb of ours on the disk as an image, which nobody has mounted.
     pub fn image(&self, verb: &str, words: &[&str]) -> Result<()> {
-        let mut command = self.command(self.binary());
+        let mut command = self.command(&self.lab.trefoil);
         command.args(["image", verb]).arg(self.disk).args(words).arg(repo(&self.lab.source()));
         must(&mut command).map(drop)
     }

@@ -6,9 +6,11 @@
 //! one, is what a power cut may leave. Each such disk is mounted, looked at, and the same verb is
 //! run again.
 
+mod cut;
 mod disk;
 mod esp;
 mod lab;
+mod layout;
 mod log;
 mod random;
 mod record;
@@ -29,9 +31,9 @@ use clap::Args;
 
 use crate::Result;
 use crate::figures::{Figure, Run};
-use disk::Layout;
 use esp::EspRig;
 use lab::{Lab, Program};
+use layout::Layout;
 use scenario::Scenario;
 use tries::{Effort, Outcome, Rig};
 

@@ -143,7 +143,8 @@ impl Drop for Recording {
 mod tests {
     use std::io::Write as _;
 
-    use super::super::disk::{self, Layout, Mounted};
+    use super::super::disk::{self, Mounted};
+    use super::super::layout::Layout;
     use super::super::log::{Entry, Write};
     use super::*;
     use trefoil_testkit::ostree::{is_root, missing};

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::disk::{self, Layout};
 use super::lab::{Machine, Program, STATEROOT};
+use super::layout::{self, Layout};
 use super::state::State;
 use super::trees::{self, Version};
 use crate::Result;
@@ -196,7 +196,7 @@ pub fn make_image(
     edit: impl FnOnce(fn(&Machine<'_>) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
     let (a, b) = (Version::A.branch(), Version::B.branch());
-    let size = format!("--size={}", disk::ROOT);
+    let size = format!("--size={}", layout::ROOT);
     machine.image("create", &[a, &format!("--os={STATEROOT}"), &size])?;
     edit(|machine| trees::edit_etc(&super::state::default_deployment(machine.root)?.join("etc")))?;
     machine.image("update", &[b])?;
@@ -205,7 +205,7 @@ pub fn make_image(
 
 /// Makes a disk with an EFI system partition, and A on it.
 pub fn create_esp_image(machine: &Machine<'_>, words: &[&str]) -> Result<()> {
-    let size = format!("--size={}", disk::ESP_DISK);
+    let size = format!("--size={}", layout::ESP_DISK);
     let more = [Version::A.branch(), &format!("--os={STATEROOT}"), &size];
     machine.image("create", &[&more[..], words].concat())
 }

@@ -1,12 +1,13 @@
 //! One scenario on one file system: recorded once, cut off many times.
 
-use std::fs::{self, File};
-use std::ops::Range;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Layout, Mounted};
+use super::cut::{self, Cut, make_cut};
+use super::disk::{self, Mounted};
 use super::lab::{Lab, Machine, Program};
-use super::log::{Entry, Log, Write};
+use super::layout::Layout;
+use super::log::Log;
 use super::random::Random;
 use super::record::Recording;
 use super::scenario::Scenario;
@@ -83,18 +84,6 @@ struct Recorded {
     new: State,
 }
 
-/// The disk at a flush, and what was written until the next one.
-pub struct Cut {
-    /// Entries that are done.
-    pub done: usize,
-    /// Which flush of the run it is.
-    pub number: usize,
-    /// What came after them.
-    pub writes: Vec<Write>,
-    /// The verb had returned, and promised that all was durable.
-    pub returned: bool,
-}
-
 impl Rig<'_> {
     /// Makes the disk that all scenarios begin with.
     pub fn make_base(&self) -> Result<()> {
@@ -137,10 +126,10 @@ impl Rig<'_> {
     pub fn run(&self, scenario: Scenario, syncs: bool) -> Result<Outcome> {
         let recorded = self.record(scenario, syncs)?;
         let run = recorded.start..recorded.log.entries.len();
-        let mut cuts = cuts(&recorded.log, run, recorded.returned, scenario.is_durable());
+        let mut cuts = cut::cuts(&recorded.log, run, recorded.returned, scenario.is_durable());
         let mut random = self.random(scenario, &[]);
         if syncs {
-            limit(&mut cuts, self.effort, &mut random);
+            cut::limit(&mut cuts, self.effort.limit, &mut random);
         } else {
             // Before it returned nothing was promised.
             cuts.retain(|cut| cut.returned);
@@ -344,47 +333,4 @@ pub fn judge_end(scenario: Scenario, new: &State, machine: &Machine<'_>) -> Resu
         machine.fsck()
     };
     check().map_err(|e| format!("after the next run: {e}").into())
-}
-
-/// Makes the disk `image` from the one at the flush, `now`.
-pub fn make_cut(log: &Log, cut: &Cut, pieces: &[Piece], now: &Path, image: &Path) -> Result<File> {
-    let disk = disk::copy(now, image)?;
-    for (at, skip, len) in pieces {
-        log.apply(&disk, &cut.writes[*at], *skip, *len)?;
-    }
-    Ok(disk)
-}
-
-/// Leaves as many as are to be tried, by chance.
-pub fn limit(cuts: &mut Vec<Cut>, effort: &Effort, random: &mut Random) {
-    while cuts.len() > effort.limit.max(1) {
-        cuts.remove(random.below(cuts.len() as u64) as usize);
-    }
-}
-
-/// All states of the disk at a flush, in the entries `run` of the log. `returned` is how many there
-/// were when the verb returned.
-pub fn cuts(log: &Log, run: Range<usize>, returned: usize, durable: bool) -> Vec<Cut> {
-    let entries = &log.entries;
-    let is_flush = |at: &usize| entries[*at] == Entry::Flush;
-    let last_before_end = (0..returned).rev().find(is_flush);
-    let promised = last_before_end.map_or(run.start, |at| at + 1).max(run.start);
-    let flushes = run.clone().filter(is_flush);
-    let begins: Vec<usize> = [run.start].into_iter().chain(flushes.map(|at| at + 1)).collect();
-    let ends = begins.iter().skip(1).copied().chain([run.end]);
-    let mut cuts: Vec<Cut> = Vec::new();
-    for (number, (done, end)) in begins.iter().copied().zip(ends).enumerate() {
-        let writes = entries[done..end].iter().filter_map(|entry| match entry {
-            Entry::Write(write) => Some(*write),
-            Entry::Flush => None,
-        });
-        let cut =
-            Cut { done, number, writes: writes.collect(), returned: durable && done >= promised };
-        // Two flushes with nothing between them are one.
-        match cuts.last_mut() {
-            Some(last) if last.writes.is_empty() => *last = cut,
-            _ => cuts.push(cut),
-        }
-    }
-    cuts
 }

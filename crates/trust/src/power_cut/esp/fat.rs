@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::super::disk::{self, Part};
+use super::super::disk;
+use super::super::layout::Part;
 use super::super::tool;
 use crate::Result;
 
@@ -84,7 +85,7 @@ fn read_file(disk: &Path, part: &Part, path: &str) -> Result<Option<Vec<u8>>> {
 fn mtools(program: &str, disk: &Path, part: &Part) -> Command {
     let mut command = Command::new(program);
     command.env("MTOOLS_SKIP_CHECK", "1");
-    command.arg("-i").arg(format!("{}@@{}", disk.display(), part.offset()));
+    command.arg("-i").arg(format!("{}@@{}", disk.display(), part.offset));
     command
 }
 

@@ -5,26 +5,28 @@
 //! What a power cut left is looked at here, without FAT's driver, and some of it is given to
 //! another machine, for the next run.
 
+mod act;
 mod fat;
 mod guest;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Part};
-use super::lab::{Machine, Program, STATEROOT};
-use super::log::{Entry, Log, SECTOR, Write};
+use super::cut::{self, Cut};
+use super::disk;
+use super::lab::Machine;
+use super::layout::Part;
+use super::log::{Entry, Log, Write};
 use super::random::Random;
 use super::scenario::{self, Scenario};
 use super::state::{self, Boot, State};
 use super::subset::choose;
-use super::tries::{self, Cut, Outcome, Rig, UNDONE};
+use super::tries::{self, Outcome, Rig, UNDONE};
 use crate::Result;
+use act::{AGAIN, SCENARIOS, marks, record_script, verb};
 use fat::Esp;
-use guest::{Guest, MARK, plain_disk};
+use guest::{Guest, plain_disk};
 
-/// The verbs that are run, in this order.
-pub const SCENARIOS: [Scenario; 2] = [Scenario::DeployFull, Scenario::Kargs];
 /// Files of the partition that no deploy has anything to do with.
 const OTHERS: [&str; 2] = ["EFI/BOOT/BOOTX64.EFI", "EFI/trefoil/shimx64.efi"];
 /// Disks that one machine is given for the next run, and the most of one scenario.
@@ -32,45 +34,6 @@ const BATCH: usize = 8;
 const NEXT_RUNS: usize = 24;
 /// Tries in which a disk that ignores flushes has to lose something.
 const BLIND_TRIES: u64 = 12;
-
-/// What the recorded machine does. A `/boot` on FAT has to be refused.
-const RECORD: &str = r#"
-fail() { echo "FAILED: $*"; sync; poweroff -f; sleep 9; }
-attach vda || fail attach
-program admin deploy --os=STATEROOT os/b || fail first
-sync; mark 0
-VERB0 || fail VERB0
-mark 1
-# ext4 commits every five seconds what was not synced, FAT waits for thirty.
-sleep 7; sync; mark 2
-VERB1 || fail VERB1
-mark 3; sync; mark 4
-detach; attach vda || fail again
-mount -o bind /s/boot/efi /s/boot
-before=$(find /s/boot | sort | md5sum)
-for more in --dry-run ''; do
-  program admin deploy --os=STATEROOT $more os/a >/said 2>&1 && fail 'deployed to a /boot on FAT'
-  grep -q '/boot cannot currently be a vfat filesystem' /said || { cat /said; fail 'other words'; }
-  HINT
-done
-[ "$before" = "$(find /s/boot | sort | md5sum)" ] || fail 'something was written'
-umount /s/boot
-detach
-echo RECORDED
-"#;
-
-/// What a machine does that was switched on again, with each disk. As a distribution does it has
-/// FAT repaired first: its driver makes no more changes to one that it finds damaged.
-const AGAIN: &str = r#"
-again() {
-  disk=$1; shift
-  /usr/sbin/fsck.fat -a /dev/${disk}1 >/said 2>&1; [ $? -lt 2 ] || echo "fsck.fat failed" >>/said
-  if attach $disk && "$@" >>/said 2>&1; then echo "NEXT $disk done"; else
-    echo "NEXT $disk failed:"; cat /said
-  fi
-  detach
-}
-"#;
 
 /// One verb of the run.
 struct Act {
@@ -139,17 +102,7 @@ impl<'a> EspRig<'a> {
         disk::copy(&self.rig.base(), &image)?;
         let log = self.rig.dir.join("log");
         let disk = super::record::disk_of_machine(&image, &log)?;
-        let mut act = RECORD.to_string();
-        for (at, scenario) in SCENARIOS.iter().enumerate() {
-            act = act.replace(&format!("VERB{at}"), &verb(&self.rig, *scenario));
-        }
-        let hint = match self.rig.program {
-            Program::Trefoil => {
-                "grep -q 'hint: mount the EFI system' /said || { cat /said; fail hint; }"
-            }
-            Program::Ostree => ":",
-        };
-        let said = self.guest.run(&act.replace("HINT", hint), &disk)?;
+        let said = self.guest.run(&record_script(self.rig.program), &disk)?;
         if !said.lines().any(|line| line == "RECORDED") {
             return Err(format!("before any power cut: {}", said.trim()).into());
         }
@@ -225,9 +178,9 @@ impl<'a> EspRig<'a> {
     }
 
     fn run_act(&self, log: &Log, act: &Act, at: usize, all: &mut Vec<Next>) -> Result<Outcome> {
-        let mut cuts = tries::cuts(log, act.run.clone(), act.returned, true);
+        let mut cuts = cut::cuts(log, act.run.clone(), act.returned, true);
         let mut random = self.rig.random(act.scenario, &[]);
-        tries::limit(&mut cuts, self.rig.effort, &mut random);
+        cut::limit(&mut cuts, self.rig.effort.limit, &mut random);
         let (mut outcome, mut next) = (Outcome::default(), Vec::new());
         let (now, image) = (self.rig.dir.join("now"), self.rig.dir.join("cut"));
         let disk = disk::copy(&self.rig.base(), &now)?;
@@ -238,7 +191,7 @@ impl<'a> EspRig<'a> {
             for number in 0..=self.rig.count(cut) {
                 let pieces = self.rig.pieces(act.scenario, cut, number);
                 outcome.count(number);
-                tries::make_cut(log, cut, &pieces, &now, &image)?;
+                cut::make_cut(log, cut, &pieces, &now, &image)?;
                 let name = self.rig.name_of(act.scenario, cut, number);
                 // A machine is given the disk as it was cut off, not as it was mounted here.
                 if let Some(slot) = self.slot(&mut random, &outcome, next.len()) {
@@ -248,7 +201,7 @@ impl<'a> EspRig<'a> {
                 }
                 if let Err(error) = self.judge(act, cut, &image) {
                     self.rig.lose(&mut outcome, &name, &error.to_string(), |to| {
-                        tries::make_cut(log, cut, &pieces, &now, to).map(drop)
+                        cut::make_cut(log, cut, &pieces, &now, to).map(drop)
                     })?;
                 }
             }
@@ -295,7 +248,7 @@ impl<'a> EspRig<'a> {
         let mut script = AGAIN.to_string();
         let mut words = Vec::new();
         for (at, disk) in disks.iter().enumerate() {
-            let verb = verb(&self.rig, acts[disk.act].scenario);
+            let verb = verb(self.rig.program, acts[disk.act].scenario);
             script.push_str(&format!("again vd{} {verb}\n", letter(at)));
             words.extend(plain_disk(&disk.file, at));
         }
@@ -355,7 +308,7 @@ impl<'a> EspRig<'a> {
         others.iter().try_for_each(|write: &Write| log.apply(&disk, write, 0, write.len))?;
         for number in 0..BLIND_TRIES {
             let mut random = self.rig.random(act.scenario, &[u64::MAX, number]);
-            tries::make_cut(log, &cut, &choose(&mut random, &cut.writes), &now, &image)?;
+            cut::make_cut(log, &cut, &choose(&mut random, &cut.writes), &now, &image)?;
             if let Err(loss) = self.judge(act, &cut, &image) {
                 let layout = self.rig.layout.name();
                 eprintln!("the rig itself, on {layout}: lost without flushes of FAT: {loss}");
@@ -363,20 +316,6 @@ impl<'a> EspRig<'a> {
             }
         }
         Err(format!("of {} writes to FAT none was missed", cut.writes.len()).into())
-    }
-}
-
-/// The words of a verb, for a machine.
-fn verb(rig: &Rig<'_>, scenario: Scenario) -> String {
-    match scenario {
-        Scenario::Kargs => "program admin instutil set-kargs --merge --replace=rig=1".into(),
-        _ => {
-            let full = match rig.program {
-                Program::Trefoil => " --no-recycle",
-                Program::Ostree => "",
-            };
-            format!("program admin deploy --os={STATEROOT}{full} os/c")
-        }
     }
 }
 
@@ -389,22 +328,4 @@ fn put(all: &mut Vec<Next>, slot: usize, next: Next) {
 
 fn letter(at: usize) -> char {
     char::from(b'a' + at as u8)
-}
-
-/// How many entries there were at each mark.
-fn marks(log: &Log) -> Result<Vec<usize>> {
-    let mut found = Vec::new();
-    for (at, entry) in log.entries.iter().enumerate() {
-        if let Entry::Write(write) = entry
-            && write.at <= MARK
-            && write.at + write.len > MARK
-        {
-            let bytes = log.read_part(write, MARK - write.at, SECTOR)?;
-            let word = format!("trefoil-mark {}\n", found.len());
-            if bytes.starts_with(word.as_bytes()) {
-                found.push(at);
-            }
-        }
-    }
-    Ok(found)
 }
