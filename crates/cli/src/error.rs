@@ -73,6 +73,12 @@ fn library_hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
              tmp/cache/summaries of the repository",
         );
     }
+    if chain(error).filter_map(sysroot_error).any(|e| matches!(e, SysrootError::BootOnFat { .. })) {
+        return Some(
+            "mount the EFI system partition at /boot/efi or /efi, and have /boot on a file system \
+             with symbolic links, ext4 for example, or on the root",
+        );
+    }
     // The wrappers of other libraries are transparent: what they wrap is no link of the chain,
     // but the error of the operating system always is.
     let system = chain(error).find_map(|e| e.downcast_ref::<std::io::Error>())?;
@@ -88,10 +94,15 @@ fn library_hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
     }
 }
 
+/// An error of the sysroot, in a box too.
+fn sysroot_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a SysrootError> {
+    let boxed = error.downcast_ref::<Box<SysrootError>>().map(Box::as_ref);
+    boxed.or_else(|| error.downcast_ref())
+}
+
 /// An error of the repository, behind a transparent wrapper or in a box too.
 fn repo_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a RepoError> {
-    let boxed = error.downcast_ref::<Box<SysrootError>>().map(Box::as_ref);
-    if let Some(SysrootError::Repo(inner)) = boxed.or_else(|| error.downcast_ref()) {
+    if let Some(SysrootError::Repo(inner)) = sysroot_error(error) {
         return Some(inner);
     }
     if let Some(PullError::Repo(inner)) = error.downcast_ref() {

@@ -76,8 +76,8 @@ impl Dir {
     }
 
     fn can_be_frozen(&self) -> bool {
-        let kind = rustix::fs::fstatfs(self.fd()).map(|st| st.f_type as u64 & 0xFFFF_FFFF);
-        rustix::process::geteuid().is_root() && kind.is_ok_and(|kind| JOURNALLED.contains(&kind))
+        rustix::process::geteuid().is_root()
+            && self.kind().is_ok_and(|kind| JOURNALLED.contains(&kind))
     }
 }
 

@@ -111,6 +111,13 @@ pub enum SysrootError {
         /// A directory on it.
         path: PathBuf,
     },
+    /// `/boot` is a file system without symbolic links, which lead to everything in it; nothing
+    /// was changed. In libostree's words.
+    #[error("/boot cannot currently be a vfat filesystem: {}", path.display())]
+    BootOnFat {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The request is refused as it stands.
     #[error("{0}")]
     Refused(String),

@@ -74,7 +74,7 @@ impl Sysroot {
     ///
     /// # Errors
     /// No sysroot there; links or entries in a form that libostree does not write; the
-    /// repository on another file system than its deployments; with
+    /// repository on another file system than its deployments; `boot` on FAT; with
     /// [`SysrootOptions::confined`] a way out of it.
     pub fn open(fs: &Fs, path: impl AsRef<Path>, options: SysrootOptions) -> Result<Sysroot> {
         let mut sysroot = Sysroot::open_unread(fs, path.as_ref(), options)?;
@@ -107,6 +107,9 @@ impl Sysroot {
         let ostree = open(&root, "ostree")?;
         let is_running_root = Some(root.stat_self()?.identity()) == options.running_root;
         let boot = if root.exists("boot")? { Some(open(&root, "boot")?) } else { None };
+        if let Some(boot) = &boot {
+            require_links(boot)?;
+        }
         // On a running system `/ostree` leads to `/sysroot/ostree`: from there on no path
         // below passes a link.
         let dir = match root.read_link("ostree") {
@@ -364,6 +367,14 @@ impl Sysroot {
     /// Sets the modification time of `ostree/deploy` to now, by which others see changes.
     pub(crate) fn touch(&self) -> Result<()> {
         Ok(self.ostree.open_dir("deploy")?.touch()?)
+    }
+}
+
+/// Refuses a `/boot` on FAT before anything is looked at or written, as libostree does.
+fn require_links(boot: &Dir) -> Result<()> {
+    match boot.is_fat()? {
+        true => Err(SysrootError::BootOnFat { path: boot.path().to_path_buf() }),
+        false => Ok(()),
     }
 }
 

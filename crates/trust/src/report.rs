@@ -17,6 +17,11 @@ const RIGS: &[(&str, &str)] = &[
          flush, and with random subsets of the writes after it, is mounted and looked at.",
     ),
     (
+        "power-cut --fs esp-fat",
+        "The same in a virtual machine, where GRUB's configuration lies on an EFI system partition, \
+         which is FAT.",
+    ),
+    (
         "faults",
         "Every mutating call through the file system layer fails once with each error, and the \
          process dies once before and after it.",

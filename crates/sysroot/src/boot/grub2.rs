@@ -125,15 +125,22 @@ fn generate(sysroot: &Sysroot, major: u8, efi: bool, dir: &Dir, name: &str) -> R
     Ok(file.sync()?)
 }
 
-/// The old configuration stays as `grub.cfg.old`. Between removal and rename there is none:
-/// FAT knows no replacing rename.
+/// The old configuration stays as `grub.cfg.old`. The rename is durable on return: nobody else
+/// syncs the EFI system partition, and what the old configuration leads to is about to go.
+///
+/// Linux's FAT replaces a file by writing one entry of the directory, and gives the clusters of the
+/// old one free when nobody has it open any more; without a journal either may reach the disk
+/// first. So the old file is held until its entry is gone from there.
 fn replace_on_fat(dir: &Dir) -> Result<()> {
     dir.unlink_opt("grub.cfg.old")?;
     let copy = dir.create_file("grub.cfg.old", 0o644)?;
-    copy.copy_from(&dir.open_file(CONFIG)?)?;
+    let old = dir.open_file(CONFIG)?;
+    copy.copy_from(&old)?;
     copy.sync()?;
-    dir.unlink(CONFIG)?;
-    Ok(dir.rename("grub.cfg.new", dir, CONFIG)?)
+    dir.rename("grub.cfg.new", dir, CONFIG)?;
+    dir.sync_fs()?;
+    drop(old);
+    Ok(())
 }
 
 /// The directory in `boot/efi/EFI` that has a `grub.cfg`, the fallback loader's not counted.
@@ -151,7 +158,39 @@ pub(super) fn find_efi_dir(boot: &Dir) -> Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use trefoil_fsat::{Fault, FaultKind, Fs, Op};
+
     use super::*;
+
+    /// Guards: wherever the replacing on an EFI system partition ends, GRUB has the old
+    /// configuration or the new one; and it is synced last. What becomes of it on FAT is tried by
+    /// `trust power-cut --fs esp-fat`.
+    #[test]
+    fn there_always_is_a_configuration() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let write = |name: &str| {
+            let dir = Fs::new().open_dir(scratch.path()).expect("it is there");
+            dir.write(name, name.as_bytes(), 0o644).expect("it is ours");
+        };
+        let read = || {
+            let dir = Fs::new().open_dir(scratch.path()).expect("it is there");
+            String::from_utf8(dir.read(CONFIG, 100).expect("there is one")).expect("it is text")
+        };
+        for at in 1.. {
+            ["grub.cfg", "grub.cfg.new", "grub.cfg.old"].iter().for_each(|name| write(name));
+            let fs = Fs::with_fault(Fault { at, kind: FaultKind::Die });
+            let dir = fs.open_dir(scratch.path()).expect("it is there");
+            let done = replace_on_fat(&dir);
+            assert!(["grub.cfg", "grub.cfg.new"].contains(&read().as_str()), "dying at {at}");
+            if done.is_ok() {
+                assert_eq!(read(), "grub.cfg.new");
+                assert_eq!(fs.counters().syncfs, 1);
+                return;
+            }
+            let (op, _) = fs.struck().expect("it died of it");
+            assert!(op == Op::SyncFs || read() == "grub.cfg", "{op:?} came after the rename");
+        }
+    }
 
     /// Guards: what a script of grub2-mkconfig gets for two entries, title quoted for a shell.
     #[test]

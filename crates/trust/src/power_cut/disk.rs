@@ -7,16 +7,12 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use rustix::fs::SeekFrom;
 
+use super::layout::{Layout, Part};
 use super::tool::{self, run};
 use crate::Result;
 
-const MIB: u64 = 1 << 20;
-/// Size of a root, and of a `/boot` of its own. Little of it is ever written.
-const ROOT: u64 = 600 * MIB;
-const BOOT: u64 = 64 * MIB;
 /// Bytes copied at a time.
 const CHUNK: usize = 1 << 20;
 /// Time between two looks whether a device is gone, and how often we look.
@@ -26,55 +22,22 @@ const UNMOUNT_TRIES: u32 = 50;
 const UNMOUNT_PAUSE: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 5000;
 
-/// How a disk is laid out.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Layout {
-    /// All on ext4.
-    Ext4,
-    /// All on XFS.
-    Xfs,
-    /// All on btrfs.
-    Btrfs,
-    /// The root on XFS, `/boot` on an ext4 of its own.
-    XfsBootExt4,
-}
-
-/// A file system on the disk.
-#[derive(Copy, Clone, Debug)]
-pub struct Part {
-    offset: u64,
-    size: u64,
-    kind: &'static str,
-    /// Where it is mounted, below the root.
-    at: &'static str,
-}
-
-impl Layout {
-    /// All there are.
-    pub const ALL: [Layout; 4] = [Layout::Ext4, Layout::Xfs, Layout::Btrfs, Layout::XfsBootExt4];
-
-    /// What people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Layout::Ext4 => "ext4",
-            Layout::Xfs => "xfs",
-            Layout::Btrfs => "btrfs",
-            Layout::XfsBootExt4 => "xfs, /boot ext4",
+/// Waits until no loop device is on `file`, all of which go with their last user.
+pub fn wait_until_free(file: &Path) -> Result<()> {
+    let file = fs::canonicalize(file)?;
+    for _ in 0..LOOKS {
+        let mut used = false;
+        for device in fs::read_dir("/sys/block")? {
+            // A device may go while we look at it.
+            let backing = fs::read_to_string(device?.path().join("loop/backing_file"));
+            used |= backing.is_ok_and(|path| Path::new(path.trim_end()) == file);
         }
-    }
-
-    /// Its file systems, the root first.
-    pub fn parts(self) -> Vec<Part> {
-        let root = |kind| Part { offset: 0, size: ROOT, kind, at: "" };
-        match self {
-            Layout::Ext4 => vec![root("ext4")],
-            Layout::Xfs => vec![root("xfs")],
-            Layout::Btrfs => vec![root("btrfs")],
-            Layout::XfsBootExt4 => {
-                vec![root("xfs"), Part { offset: ROOT, size: BOOT, kind: "ext4", at: "boot" }]
-            }
+        if !used {
+            return Ok(());
         }
+        sleep(PAUSE);
     }
+    Err(format!("{} stays attached", file.display()).into())
 }
 
 /// Makes an empty disk in the new file `path`.
@@ -263,17 +226,25 @@ impl Drop for Mounted {
 /// Has the file systems' own programs check an unmounted disk. They change nothing.
 pub fn check(file: &Path, layout: Layout) -> Result<()> {
     for part in layout.parts() {
-        let device = Loop::attach(file, &part)?;
         let words: &[&str] = match part.kind {
             "ext4" => &["e2fsck", "-fn"],
             "xfs" => &["xfs_repair", "-n"],
             _ => &["btrfs", "check", "--readonly", "--force"],
         };
-        let mut command = std::process::Command::new(words[0]);
-        command.args(&words[1..]).arg(&device.path);
-        let checked = tool::must(&mut command);
-        device.detach()?;
-        checked.map_err(|e| format!("the file system is damaged: {e}"))?;
+        let output = run_on(file, &part, words)?;
+        if !output.status.success() {
+            let said = [&output.stderr[..], &output.stdout].map(String::from_utf8_lossy).join("; ");
+            return Err(format!("the file system is damaged: {}: {said}", words.join(" ")).into());
+        }
     }
     Ok(())
+}
+
+/// Runs a program with the device of an unmounted file system, whatever comes of it.
+pub fn run_on(file: &Path, part: &Part, words: &[&str]) -> Result<std::process::Output> {
+    let device = Loop::attach(file, part)?;
+    let mut command = std::process::Command::new(words[0]);
+    let output = tool::output(command.args(&words[1..]).arg(&device.path));
+    device.detach()?;
+    output
 }

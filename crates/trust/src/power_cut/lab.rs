@@ -161,9 +161,15 @@ impl Lab {
     }
 
     /// A machine that has just been switched on.
-    pub fn machine<'a>(&'a self, program: Program, root: &'a Path, dir: &'a Path) -> Machine<'a> {
+    pub fn machine<'a>(
+        &'a self,
+        program: Program,
+        disk: &'a Path,
+        root: &'a Path,
+        dir: &'a Path,
+    ) -> Machine<'a> {
         let boot = self.boots.fetch_add(1, Relaxed);
-        Machine { lab: self, program, root, dir, boot, syncs: true }
+        Machine { lab: self, program, disk, root, dir, boot, syncs: true }
     }
 }
 
@@ -180,13 +186,15 @@ fn repo(path: &Path) -> String {
     format!("--repo={}", path.display())
 }
 
-/// A mounted disk and the program that works on it.
+/// A disk, mounted but where it is an image, and the program that works on it.
 #[derive(Debug)]
 pub struct Machine<'a> {
     /// The surroundings.
     pub lab: &'a Lab,
     /// Which program.
     pub program: Program,
+    /// The file of the disk.
+    disk: &'a Path,
     /// The sysroot.
     pub root: &'a Path,
     /// A folder for what a machine has beside its disk.
@@ -197,7 +205,8 @@ pub struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    fn binary(&self) -> &Path {
+    /// The program.
+    pub fn binary(&self) -> &Path {
         match self.program {
             Program::Trefoil => &self.lab.trefoil,
             Program::Ostree => Path::new("/usr/bin/ostree"),
@@ -231,6 +240,25 @@ impl Machine<'_> {
     /// Runs a verb of a repository, on that of the sysroot.
     pub fn repo(&self, words: &[String]) -> Result<String> {
         must(self.command(self.binary()).args(words).arg(repo(&self.root.join("ostree/repo"))))
+    }
+
+    /// Runs a verb of ours on the disk as an image, which nobody has mounted.
+    pub fn image(&self, verb: &str, words: &[&str]) -> Result<()> {
+        let mut command = self.command(&self.lab.trefoil);
+        command.args(["image", verb]).arg(self.disk).args(words).arg(repo(&self.lab.source()));
+        must(&mut command).map(drop)
+    }
+
+    /// Has libostree say what is deployed, which has to be what we read.
+    pub fn check_list(&self, state: &state::State) -> Result<()> {
+        let mut command = self.command(Path::new("/usr/bin/ostree"));
+        let said = must(command.args(["admin", "status"]))?;
+        let listed = said.lines().filter(|line| !line.starts_with("    "));
+        let listed: Vec<_> = listed.filter_map(|line| line.split_whitespace().nth(1)).collect();
+        match state.boots.iter().map(state::Boot::name).eq(listed.iter().copied()) {
+            true => Ok(()),
+            false => Err(format!("libostree lists {listed:?}").into()),
+        }
     }
 
     /// Has libostree check every object.

@@ -95,7 +95,8 @@ impl Log {
         Ok(disk.write_all_at(&bytes, write.at + skip)?)
     }
 
-    fn read_part(&self, write: &Write, skip: u64, len: u64) -> Result<Vec<u8>> {
+    /// A part of the bytes of a write.
+    pub fn read_part(&self, write: &Write, skip: u64, len: u64) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
         if let Some(data) = write.data {
             self.file.read_exact_at(&mut bytes, data + skip)?;

@@ -6,8 +6,11 @@
 //! one, is what a power cut may leave. Each such disk is mounted, looked at, and the same verb is
 //! run again.
 
+mod cut;
 mod disk;
+mod esp;
 mod lab;
+mod layout;
 mod log;
 mod random;
 mod record;
@@ -28,14 +31,17 @@ use clap::Args;
 
 use crate::Result;
 use crate::figures::{Figure, Run};
-use disk::Layout;
+use esp::EspRig;
 use lab::{Lab, Program};
+use layout::Layout;
 use scenario::Scenario;
 use tries::{Effort, Outcome, Rig};
 
 /// Set where mounts are our own already.
 const OWN_MOUNTS: &str = "TREFOIL_TRUST_OWN_MOUNTS";
 const RIG: &str = "power-cut";
+/// The rig with a virtual machine, which is run by itself.
+const RIG_FAT: &str = "power-cut --fs esp-fat";
 /// The directory of a run is this and the number of its process.
 const SCRATCH: &str = "trefoil-power-cut-";
 /// Losses that are told of one scenario.
@@ -69,6 +75,10 @@ pub struct Options {
     /// Leave the disks of losses in this directory
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// For esp-fat: a kernel of Debian with vfat, unpacked [default: the one in target/boot, where
+    /// tests/boot puts it]
+    #[arg(long, value_name = "DIR")]
+    kernel: Option<PathBuf>,
     /// The program of ours [default: `trefoil` beside this one]
     #[arg(long, value_name = "FILE")]
     trefoil: Option<PathBuf>,
@@ -139,7 +149,7 @@ fn run_in(options: &Options, dir: &Path) -> Result<()> {
         };
         workers.into_iter().map(join).collect()
     });
-    finish(figures?.concat())
+    finish(if options.fs == [Layout::EspFat] { RIG_FAT } else { RIG }, figures?.concat())
 }
 
 /// Everything on one file system.
@@ -154,11 +164,24 @@ fn run_layout(
     let mut figures = Vec::new();
     for program in &options.program {
         let rig = Rig { lab, layout, program: *program, dir: &dir, effort };
+        if layout == Layout::Image && *program == Program::Ostree {
+            continue;
+        }
+        if layout == Layout::EspFat {
+            let rig = EspRig::new(rig, &kernel_package(options)?)?;
+            let outcomes = rig.run(&options.scenario)?;
+            figures.extend(
+                outcomes.iter().map(|(scenario, outcome)| tell(rig.rig(), *scenario, outcome)),
+            );
+            continue;
+        }
         rig.make_base()?;
-        if *program == Program::Trefoil {
+        // An image is unmounted before its verb returns, which writes out what was not synced.
+        if *program == Program::Trefoil && layout != Layout::Image {
             figures.push(self_check(&rig)?);
         }
-        for scenario in Scenario::all().iter().filter(|scenario| scenario.is_for(*program)) {
+        for scenario in Scenario::all().iter().filter(|scenario| scenario.is_for(*program, layout))
+        {
             if options.scenario.is_empty() || options.scenario.contains(scenario) {
                 let outcome = rig.run(*scenario, true)?;
                 figures.push(tell(&rig, *scenario, &outcome));
@@ -166,6 +189,21 @@ fn run_layout(
         }
     }
     Ok(figures)
+}
+
+/// The unpacked kernel that is asked for, or that is there.
+fn kernel_package(options: &Options) -> Result<PathBuf> {
+    if let Some(given) = &options.kernel {
+        return Ok(given.clone());
+    }
+    let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/boot");
+    for entry in std::fs::read_dir(&boot).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("linux-image-") {
+            return Ok(entry.path());
+        }
+    }
+    Err(format!("no kernel in {}: run tests/boot, or say --kernel", boot.display()).into())
 }
 
 /// A rig that finds nothing proves nothing: where syncs are claimed and not done it has to find
@@ -181,7 +219,7 @@ fn self_check(rig: &Rig<'_>) -> Result<Figure> {
             outcome = blind.run(scenario, false)?;
         }
     }
-    let Outcome { boundaries, subsets, losses } = outcome;
+    let Outcome { boundaries, subsets, losses, .. } = outcome;
     let subject = format!("the rig itself, on {}", rig.layout.name());
     let Some(loss) = losses.first() else {
         let tried = boundaries + subsets;
@@ -204,7 +242,7 @@ fn self_check(rig: &Rig<'_>) -> Result<Figure> {
 
 fn tell(rig: &Rig<'_>, scenario: Scenario, outcome: &Outcome) -> Figure {
     let subject = format!("{} on {}", scenario.name(), rig.layout.name());
-    let Outcome { boundaries, subsets, losses } = outcome;
+    let Outcome { boundaries, subsets, next_runs, losses } = outcome;
     let program = rig.program.name();
     let lost = losses.len();
     eprintln!("{subject}: {program}: {boundaries} flushes, {subsets} subsets, {lost} lost");
@@ -215,6 +253,9 @@ fn tell(rig: &Rig<'_>, scenario: Scenario, outcome: &Outcome) -> Figure {
         ("flush boundaries".to_string(), *boundaries),
         ("write subsets".to_string(), *subsets),
     ];
+    if *next_runs > 0 {
+        tried.push(("next runs in a virtual machine".to_string(), *next_runs));
+    }
     if lost > 0 {
         tried.push(("lost whole, as if never run".into(), outcome.undone() as u64));
     }
@@ -227,13 +268,13 @@ fn tell(rig: &Rig<'_>, scenario: Scenario, outcome: &Outcome) -> Figure {
     }
 }
 
-fn finish(mut figures: Vec<Figure>) -> Result<()> {
+fn finish(rig: &str, mut figures: Vec<Figure>) -> Result<()> {
     figures.sort_by(|a, b| (&a.program, &a.subject).cmp(&(&b.program, &b.subject)));
     figures.reverse();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let ours = figures.iter().filter(|figure| figure.program == Program::Trefoil.name());
     let lost: u64 = ours.map(|figure| figure.lost).sum();
-    Run { command: format!("trust {}", words.join(" ")), figures }.save(RIG)?;
+    Run { command: format!("trust {}", words.join(" ")), figures }.save(rig)?;
     match lost {
         0 => Ok(()),
         _ => Err(format!("{lost} power cuts lost something of ours").into()),

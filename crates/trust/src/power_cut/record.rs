@@ -21,6 +21,25 @@ const LOG_SIZE: u64 = 8 << 30;
 const PAUSE: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 4000;
 
+/// QEMU's words for a first disk of a virtual machine that records what is done to the image.
+pub fn disk_of_machine(image: &Path, log: &Path) -> Result<Vec<String>> {
+    File::create(log)?.set_len(LOG_SIZE)?;
+    let nodes = nodes(image, log);
+    let words = nodes.iter().flat_map(|node| ["-blockdev", node.as_str()]);
+    let device = ["-device", "virtio-blk-pci,drive=disk,discard=off,write-zeroes=off"];
+    Ok(words.chain(device).map(str::to_string).collect())
+}
+
+/// The image, the log, and the disk on both.
+fn nodes(image: &Path, log: &Path) -> [String; 3] {
+    let node = |name: &str, path: &Path| {
+        format!("driver=file,node-name={name},filename={}", path.display())
+    };
+    let disk =
+        format!("driver=blklogwrites,node-name=disk,file=image,log=log,log-sector-size={SECTOR}");
+    [node("image", image), node("log", log), disk]
+}
+
 /// A running recording.
 #[derive(Debug)]
 pub struct Recording {
@@ -36,16 +55,12 @@ impl Recording {
         let (disk, log) = (dir.join("disk"), dir.join("log"));
         File::create(&disk)?;
         File::create(&log)?.set_len(LOG_SIZE)?;
-        let node = |name: &str, path: &Path| {
-            format!("driver=file,node-name={name},filename={}", path.display())
-        };
         // With its thread the daemon ends, too.
         let mut daemon = Command::new("setpriv");
         daemon.args(["--pdeathsig", "TERM", "qemu-storage-daemon"]);
-        daemon.args(["--blockdev", &node("image", image), "--blockdev", &node("log", &log)]);
-        daemon.arg("--blockdev").arg(format!(
-            "driver=blklogwrites,node-name=disk,file=image,log=log,log-sector-size={SECTOR}"
-        ));
+        for node in nodes(image, &log) {
+            daemon.args(["--blockdev", &node]);
+        }
         daemon.arg("--export").arg(format!(
             "type=fuse,id=export,node-name=disk,mountpoint={},writable=on",
             disk.display()
@@ -128,7 +143,8 @@ impl Drop for Recording {
 mod tests {
     use std::io::Write as _;
 
-    use super::super::disk::{self, Layout, Mounted};
+    use super::super::disk::{self, Mounted};
+    use super::super::layout::Layout;
     use super::super::log::{Entry, Write};
     use super::*;
     use trefoil_testkit::ostree::{is_root, missing};

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::lab::{Machine, Program, STATEROOT};
+use super::layout::{self, Layout};
 use super::state::State;
 use super::trees::{self, Version};
 use crate::Result;
@@ -36,6 +37,8 @@ pub enum Scenario {
     Kargs,
     /// `admin spare prepare`.
     Spare,
+    /// `image update`, which converts the spare; another kernel. The power of the host goes.
+    ImageUpdate,
 }
 
 impl Scenario {
@@ -49,10 +52,21 @@ impl Scenario {
         self.to_possible_value().map(|v| v.get_name().to_string()).unwrap_or_default()
     }
 
-    /// Whether the program has such a thing.
-    pub fn is_for(self, program: Program) -> bool {
-        let ours = [Scenario::DeployRecycle, Scenario::DeployLinks, Scenario::Spare];
-        program == Program::Trefoil || !ours.contains(&self)
+    /// Whether the program has such a thing, and disks of this layout.
+    pub fn is_for(self, program: Program, layout: Layout) -> bool {
+        let ours = [
+            Scenario::DeployRecycle,
+            Scenario::DeployLinks,
+            Scenario::Spare,
+            Scenario::ImageUpdate,
+        ];
+        (program == Program::Trefoil || !ours.contains(&self))
+            && self.is_of_image() == (layout == Layout::Image)
+    }
+
+    /// Whether it is done to a disk that nobody has mounted.
+    pub fn is_of_image(self) -> bool {
+        self == Scenario::ImageUpdate
     }
 
     /// Makes the state on which it begins, on a machine with the base system.
@@ -101,6 +115,7 @@ impl Scenario {
             Scenario::Spare => {
                 machine.run(&format!("admin spare prepare --os={STATEROOT}")).map(drop)
             }
+            Scenario::ImageUpdate => machine.image("update", &[Version::C.branch()]),
         }
     }
 
@@ -172,6 +187,40 @@ pub fn make_base(machine: &Machine<'_>) -> Result<()> {
     deploy(machine, Version::A, " --karg=root=LABEL=rig")?;
     trees::edit_etc(&super::state::default_deployment(machine.root)?.join("etc"))?;
     deploy(machine, Version::B, "")
+}
+
+/// The same on a disk image, but for what comes with the first update. `edit` is to mount the disk
+/// for the time of what it is given.
+pub fn make_image(
+    machine: &Machine<'_>,
+    edit: impl FnOnce(fn(&Machine<'_>) -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    let (a, b) = (Version::A.branch(), Version::B.branch());
+    let size = format!("--size={}", layout::ROOT);
+    machine.image("create", &[a, &format!("--os={STATEROOT}"), &size])?;
+    edit(|machine| trees::edit_etc(&super::state::default_deployment(machine.root)?.join("etc")))?;
+    machine.image("update", &[b])?;
+    machine.image("prepare", &[])
+}
+
+/// Makes a disk with an EFI system partition, and A on it.
+pub fn create_esp_image(machine: &Machine<'_>, words: &[&str]) -> Result<()> {
+    let size = format!("--size={}", layout::ESP_DISK);
+    let more = [Version::A.branch(), &format!("--os={STATEROOT}"), &size];
+    machine.image("create", &[&more[..], words].concat())
+}
+
+/// The rest of it: edits in `/etc`, the other versions, and a boot loader that is looked for.
+pub fn fill_esp_image(machine: &Machine<'_>) -> Result<()> {
+    let etc = super::state::default_deployment(machine.root)?.join("etc");
+    // That an image has one is no edit of ours.
+    fs::remove_file(etc.join("fstab"))?;
+    trees::edit_etc(&etc)?;
+    fs::create_dir(machine.root.join("boot/efi"))?;
+    let source = machine.lab.source().to_string_lossy().into_owned();
+    let versions = [Version::B, Version::C].map(|version| version.branch().to_string());
+    machine.repo(&[&["pull-local".to_string(), source], &versions[..]].concat())?;
+    machine.repo(&["config", "set", "sysroot.bootloader", "auto"].map(String::from)).map(drop)
 }
 
 fn deploy(machine: &Machine<'_>, version: Version, more: &str) -> Result<()> {

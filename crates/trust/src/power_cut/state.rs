@@ -27,6 +27,13 @@ pub struct Boot {
     pub etc: Tree,
 }
 
+impl Boot {
+    /// What the deployment is called.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.commit, self.serial)
+    }
+}
+
 /// All that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
@@ -59,7 +66,7 @@ fn read_boots(root: &Path, known: &Known) -> Result<Vec<Boot>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(&entries).map_err(|e| format!("{}: {e}", entries.display()))? {
         let path = entry?.path();
-        let boot = read_boot(root, &path, known);
+        let boot = text(&path).and_then(|text| read_boot(root, &Entry::parse(&text)?, known));
         found.push(boot.map_err(|e| format!("boot entry {}: {e}", path.display()))?);
     }
     if found.is_empty() {
@@ -69,14 +76,56 @@ fn read_boots(root: &Path, known: &Known) -> Result<Vec<Boot>> {
     Ok(found)
 }
 
-fn read_boot(root: &Path, path: &Path, known: &Known) -> Result<Boot> {
-    let entry = text(path)?;
-    let value = |key: &str| -> Result<&str> {
-        let mut lines = entry.lines();
-        let line = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-        Ok(line.ok_or_else(|| format!("it has no {key}"))?.trim())
-    };
-    let options = value("options")?.split(' ');
+/// Reads what GRUB would of its configuration, in its order.
+pub fn read_grub(root: &Path, config: &str, known: &Known) -> Result<Vec<Boot>> {
+    let mut found = Vec::new();
+    for menu in config.split("menuentry ").skip(1) {
+        let (title, rest) = menu.split_once(" --class").ok_or("a menu entry without a title")?;
+        let (body, _) = rest.split_once("\n}\n").ok_or("a menu entry is torn")?;
+        let value = |key: &str| -> Result<&str> {
+            let line = body.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+            Ok(line.ok_or_else(|| format!("it has no {key}"))?)
+        };
+        let (linux, options) = value("linux")?.split_once(' ').ok_or("no arguments")?;
+        let initrd = value("initrd")?;
+        let entry = Entry { title, version: "", options, linux, initrd };
+        let boot = read_boot(root, &entry, known);
+        found.push(boot.map_err(|e| format!("GRUB's entry {title}: {e}"))?);
+    }
+    match found.is_empty() {
+        true => Err("GRUB has no entry".into()),
+        false => Ok(found),
+    }
+}
+
+/// What a boot loader is told.
+struct Entry<'a> {
+    title: &'a str,
+    version: &'a str,
+    options: &'a str,
+    linux: &'a str,
+    initrd: &'a str,
+}
+
+impl Entry<'_> {
+    fn parse(text: &str) -> Result<Entry<'_>> {
+        let value = |key: &str| -> Result<&str> {
+            let mut lines = text.lines();
+            let line = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+            Ok(line.ok_or_else(|| format!("it has no {key}"))?.trim())
+        };
+        Ok(Entry {
+            title: value("title")?,
+            version: value("version")?,
+            options: value("options")?,
+            linux: value("linux")?,
+            initrd: value("initrd")?,
+        })
+    }
+}
+
+fn read_boot(root: &Path, entry: &Entry<'_>, known: &Known) -> Result<Boot> {
+    let options = entry.options.split(' ');
     let (to, kargs): (Vec<_>, Vec<_>) =
         options.map(str::to_string).partition(|arg| arg.starts_with("ostree="));
     let [to] = to.as_slice() else { return Err(format!("it leads to {to:?}").into()) };
@@ -92,11 +141,11 @@ fn read_boot(root: &Path, path: &Path, known: &Known) -> Result<Boot> {
     if let Some(difference) = difference(&wanted, &found) {
         return Err(format!("deployment {name}: {difference}").into());
     }
-    for (key, file) in [("linux", "vmlinuz"), ("initrd", "initramfs.img")] {
+    for (path, file) in [(entry.linux, "vmlinuz"), (entry.initrd, "initramfs.img")] {
         let of_tree = tree.iter().find(|(path, _)| path.ends_with(file)).map(|(_, what)| what);
-        let of_boot = hash(&below_boot(root, value(key)?))?;
+        let of_boot = hash(&below_boot(root, path))?;
         if !of_tree.is_some_and(|what| what.ends_with(&of_boot)) {
-            return Err(format!("{key} is not that of the tree").into());
+            return Err(format!("{path} is not the {file} of the tree").into());
         }
     }
     let origin = text(&dir.with_file_name(format!("{name}.origin")))?;
@@ -108,8 +157,8 @@ fn read_boot(root: &Path, path: &Path, known: &Known) -> Result<Boot> {
         return Err(format!("deployment {name}: /etc: {difference}").into());
     }
     Ok(Boot {
-        title: value("title")?.to_string(),
-        version: value("version")?.to_string(),
+        title: entry.title.to_string(),
+        version: entry.version.to_string(),
         kargs,
         commit: commit.to_string(),
         serial: serial.to_string(),
@@ -206,6 +255,6 @@ impl State {
 }
 
 fn names(boots: &[Boot]) -> Vec<String> {
-    let name = |boot: &Boot| format!("{}.{} {:?}", boot.commit, boot.serial, boot.kargs);
+    let name = |boot: &Boot| format!("{} {:?}", boot.name(), boot.kargs);
     boots.iter().map(name).collect()
 }

@@ -1,11 +1,13 @@
 //! One scenario on one file system: recorded once, cut off many times.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::disk::{self, Layout, Mounted};
+use super::cut::{self, Cut, make_cut};
+use super::disk::{self, Mounted};
 use super::lab::{Lab, Machine, Program};
-use super::log::{Entry, Log, Write};
+use super::layout::Layout;
+use super::log::Log;
 use super::random::Random;
 use super::record::Recording;
 use super::scenario::Scenario;
@@ -14,7 +16,7 @@ use super::subset::{Piece, choose};
 use crate::Result;
 
 /// The loss of a machine that is whole and where it was before.
-const UNDONE: &str = "the verb had returned, and its work is not there";
+pub const UNDONE: &str = "the verb had returned, and its work is not there";
 
 /// How much is tried.
 #[derive(Clone, Debug)]
@@ -36,11 +38,21 @@ pub struct Outcome {
     pub boundaries: u64,
     /// Disks with a subset of the writes after it.
     pub subsets: u64,
+    /// Runs of the verb on such disks in another machine, where that is not all of them.
+    pub next_runs: u64,
     /// What was lost, and where.
     pub losses: Vec<String>,
 }
 
 impl Outcome {
+    /// Counts a try: number 0 is the flush itself.
+    pub fn count(&mut self, number: u64) {
+        match number {
+            0 => self.boundaries += 1,
+            _ => self.subsets += 1,
+        }
+    }
+
     /// Losses after which all was whole, and only as if the verb had not been run.
     pub fn undone(&self) -> usize {
         self.losses.iter().filter(|loss| loss.ends_with(UNDONE)).count()
@@ -72,30 +84,40 @@ struct Recorded {
     new: State,
 }
 
-/// The disk at a flush, and what was written until the next one.
-struct Cut {
-    /// Entries that are done.
-    done: usize,
-    /// Which flush of the run it is.
-    number: usize,
-    writes: Vec<Write>,
-    /// The verb had returned, and promised that all was durable.
-    returned: bool,
-}
-
 impl Rig<'_> {
     /// Makes the disk that all scenarios begin with.
     pub fn make_base(&self) -> Result<()> {
         let base = self.base();
-        disk::make(&base, self.layout)?;
-        let mounted = Mounted::mount(&base, self.layout, &self.dir.join("live"))?;
-        let machine = self.lab.machine(self.program, mounted.root(), self.dir);
-        let made = super::scenario::make_base(&machine).and_then(|()| machine.state());
-        mounted.unmount()?;
-        made.map(drop).map_err(|e| format!("making the base system: {e}").into())
+        let made = if self.layout == Layout::Image {
+            let (root, edit) = (self.dir.join("live"), |edit| self.mounted(&base, edit));
+            let machine = self.lab.machine(self.program, &base, &root, self.dir);
+            super::scenario::make_image(&machine, edit)
+        } else {
+            disk::make(&base, self.layout)?;
+            self.mounted(&base, super::scenario::make_base)
+        };
+        made.and_then(|()| self.mounted(&base, |machine| machine.state().map(drop)))
+            .map_err(|e| format!("making the base system: {e}").into())
     }
 
-    fn base(&self) -> PathBuf {
+    /// Has something done on the mounted disk.
+    pub fn mounted<T>(
+        &self,
+        disk: &Path,
+        act: impl FnOnce(&Machine<'_>) -> Result<T>,
+    ) -> Result<T> {
+        disk::wait_until_free(disk)?;
+        let mounted = Mounted::mount(disk, self.layout, &self.dir.join("live"))?;
+        let machine = self.lab.machine(self.program, disk, mounted.root(), self.dir);
+        let done = act(&machine);
+        let unmounted = mounted.unmount();
+        let done = done?;
+        unmounted?;
+        Ok(done)
+    }
+
+    /// Where it is.
+    pub fn base(&self) -> PathBuf {
         self.dir.join(format!("base-{}", self.program.name()))
     }
 
@@ -103,12 +125,11 @@ impl Rig<'_> {
     /// believes that it syncs and does not, and the first loss is enough.
     pub fn run(&self, scenario: Scenario, syncs: bool) -> Result<Outcome> {
         let recorded = self.record(scenario, syncs)?;
-        let mut cuts = cuts(&recorded, scenario.is_durable());
+        let run = recorded.start..recorded.log.entries.len();
+        let mut cuts = cut::cuts(&recorded.log, run, recorded.returned, scenario.is_durable());
         let mut random = self.random(scenario, &[]);
         if syncs {
-            while cuts.len() > self.effort.limit.max(1) {
-                cuts.remove(random.below(cuts.len() as u64) as usize);
-            }
+            cut::limit(&mut cuts, self.effort.limit, &mut random);
         } else {
             // Before it returned nothing was promised.
             cuts.retain(|cut| cut.returned);
@@ -128,18 +149,49 @@ impl Rig<'_> {
         Ok(outcome)
     }
 
-    fn random(&self, scenario: Scenario, parts: &[u64]) -> Random {
+    /// Chance for one scenario.
+    pub fn random(&self, scenario: Scenario, parts: &[u64]) -> Random {
         let words = [self.layout.name(), self.program.name(), &scenario.name()];
         Random::of_words(self.effort.seed, &words, parts)
     }
 
     fn record(&self, scenario: Scenario, syncs: bool) -> Result<Recorded> {
+        let recorded = match scenario.is_of_image() {
+            true => self.record_image(scenario),
+            false => self.record_mounted(scenario, syncs),
+        }?;
+        if scenario.is_durable() && recorded.old == recorded.new {
+            return Err(format!("{} changed nothing", scenario.name()).into());
+        }
+        Ok(recorded)
+    }
+
+    /// The log goes from the first look at the image until it is unmounted.
+    fn record_image(&self, scenario: Scenario) -> Result<Recorded> {
+        let state = |disk: &Path| self.mounted(disk, |machine| machine.state());
+        let old = state(&self.base())?;
+        let (image, root) = (self.dir.join("image"), self.dir.join("live"));
+        disk::copy(&self.base(), &image)?;
+        let mut recording = Recording::start(&image, self.dir)?;
+        let disk = recording.disk().to_path_buf();
+        let machine = self.lab.machine(self.program, &disk, &root, self.dir);
+        let done = scenario.run(&machine);
+        let returned = recording.now()?;
+        disk::wait_until_free(&disk)?;
+        done.map_err(|e| format!("{} before any power cut: {e}", scenario.name()))?;
+        let log = recording.finish()?;
+        self.check_log(&log, &image)?;
+        Ok(Recorded { log, start: 0, returned, old, new: state(&image)? })
+    }
+
+    fn record_mounted(&self, scenario: Scenario, syncs: bool) -> Result<Recorded> {
         let image = self.dir.join("image");
         disk::copy(&self.base(), &image)?;
         let mut recording = Recording::start(&image, self.dir)?;
         let live = self.dir.join("live");
-        let mounted = Mounted::mount(recording.disk(), self.layout, &live)?;
-        let mut machine = self.lab.machine(self.program, mounted.root(), self.dir);
+        let disk = recording.disk().to_path_buf();
+        let mounted = Mounted::mount(&disk, self.layout, &live)?;
+        let mut machine = self.lab.machine(self.program, &disk, mounted.root(), self.dir);
         let what = |step: &str, e| format!("{} before any power cut: {step}: {e}", scenario.name());
         scenario.prepare(&machine).map_err(|e| what("preparing", e))?;
         mounted.sync()?;
@@ -157,7 +209,7 @@ impl Rig<'_> {
     }
 
     /// The log is whole: done again from the beginning, it makes the disk that was recorded.
-    fn check_log(&self, log: &Log, image: &Path) -> Result<()> {
+    pub fn check_log(&self, log: &Log, image: &Path) -> Result<()> {
         let again = self.dir.join("again");
         log.replay(&disk::copy(&self.base(), &again)?, 0..log.entries.len())?;
         super::tool::run("cmp", [image, &again])
@@ -174,38 +226,60 @@ impl Rig<'_> {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let image = self.dir.join("cut");
-        let count = if cut.writes.is_empty() { 0 } else { self.effort.subsets };
-        for number in 0..=count {
-            let pieces = match number {
-                0 => Vec::new(),
-                _ => {
-                    let parts = [cut.number as u64, number];
-                    choose(&mut self.random(scenario, &parts), &cut.writes)
-                }
-            };
-            make_cut(recorded, cut, &pieces, now, &image)?;
-            match number {
-                0 => outcome.boundaries += 1,
-                _ => outcome.subsets += 1,
-            }
+        for number in 0..=self.count(cut) {
+            let pieces = self.pieces(scenario, cut, number);
+            make_cut(&recorded.log, cut, &pieces, now, &image)?;
+            outcome.count(number);
             if let Err(error) = self.judge(scenario, recorded, cut, &image) {
-                let name = format!(
-                    "{} on {} with {}, seed {}, flush {}, subset {number}",
-                    scenario.name(),
-                    self.layout.name(),
-                    self.program.name(),
-                    self.effort.seed,
-                    cut.number,
-                );
-                outcome.losses.push(format!("{name}: {error}"));
-                if let Some(keep) = &self.effort.keep {
-                    fs::create_dir_all(keep)?;
-                    let name = name.replace([' ', ',', '/'], "-");
-                    make_cut(recorded, cut, &pieces, now, &keep.join(name))?;
-                }
+                let name = self.name_of(scenario, cut, number);
+                self.lose(outcome, &name, &error.to_string(), |to| {
+                    make_cut(&recorded.log, cut, &pieces, now, to).map(drop)
+                })?;
             }
         }
         Ok(())
+    }
+
+    /// How many subsets of what came after a flush are tried.
+    pub fn count(&self, cut: &Cut) -> u64 {
+        if cut.writes.is_empty() { 0 } else { self.effort.subsets }
+    }
+
+    /// A subset by its number, of which 0 is none of it.
+    pub fn pieces(&self, scenario: Scenario, cut: &Cut, number: u64) -> Vec<Piece> {
+        match number {
+            0 => Vec::new(),
+            _ => {
+                let parts = [cut.number as u64, number];
+                choose(&mut self.random(scenario, &parts), &cut.writes)
+            }
+        }
+    }
+
+    /// What a try is called.
+    pub fn name_of(&self, scenario: Scenario, cut: &Cut, number: u64) -> String {
+        format!(
+            "{} on {} with {}, seed {}, flush {}, subset {number}",
+            scenario.name(),
+            self.layout.name(),
+            self.program.name(),
+            self.effort.seed,
+            cut.number,
+        )
+    }
+
+    /// Notes a loss. `make` makes the disk again, for who wants to look at it.
+    pub fn lose(
+        &self,
+        outcome: &mut Outcome,
+        name: &str,
+        error: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
+        outcome.losses.push(format!("{name}: {error}"));
+        let Some(keep) = &self.effort.keep else { return Ok(()) };
+        fs::create_dir_all(keep)?;
+        make(&keep.join(name.replace([' ', ',', '/'], "-")))
     }
 
     /// Switches a machine with this disk on.
@@ -216,73 +290,47 @@ impl Rig<'_> {
         cut: &Cut,
         image: &Path,
     ) -> Result<()> {
-        let mounted = Mounted::mount(image, self.layout, &self.dir.join("after"))?;
-        let machine = self.lab.machine(self.program, mounted.root(), self.dir);
-        let judged = judge_machine(scenario, recorded, cut, &machine);
-        let unmounted = mounted.unmount();
-        judged?;
-        unmounted?;
+        let again = |machine: &Machine<'_>| -> Result<()> {
+            Ok(scenario.again(machine).map_err(|e| format!("the next run: {e}"))?)
+        };
+        if scenario.is_of_image() {
+            self.mounted(image, |machine| judge_cut(&recorded.old, &recorded.new, cut, machine))?;
+            let root = self.dir.join("live");
+            again(&self.lab.machine(self.program, image, &root, self.dir))?;
+            self.mounted(image, |machine| judge_end(scenario, &recorded.new, machine))?;
+        } else {
+            self.mounted(image, |machine| {
+                judge_cut(&recorded.old, &recorded.new, cut, machine)?;
+                again(machine)?;
+                judge_end(scenario, &recorded.new, machine)
+            })?;
+        }
         disk::check(image, self.layout)
     }
 }
 
-fn judge_machine(
-    scenario: Scenario,
-    recorded: &Recorded,
-    cut: &Cut,
-    machine: &Machine<'_>,
-) -> Result<()> {
+/// Looks at what the power cut left.
+pub fn judge_cut(old: &State, new: &State, cut: &Cut, machine: &Machine<'_>) -> Result<()> {
     let state = machine.state()?;
-    state.is_of(&recorded.old, &recorded.new)?;
-    if cut.returned && state != recorded.new {
+    machine.check_list(&state)?;
+    state.is_of(old, new)?;
+    if cut.returned && state != *new {
         return Err(UNDONE.into());
     }
     if let Err(error) = machine.fsck() {
         // Nobody is harmed by a part of what no ref names, unless the next run believes in it.
         machine.read_refs(&state).map_err(|_| format!("after the cut: {error}"))?;
     }
-    scenario.again(machine).map_err(|e| format!("the next run: {e}"))?;
-    let end = machine.state().map_err(|e| format!("after the next run: {e}"))?;
-    scenario.check_end(&end, &recorded.new).map_err(|e| format!("after the next run: {e}"))?;
-    Ok(machine.fsck().map_err(|e| format!("after the next run: {e}"))?)
+    Ok(())
 }
 
-fn make_cut(
-    recorded: &Recorded,
-    cut: &Cut,
-    pieces: &[Piece],
-    now: &Path,
-    image: &Path,
-) -> Result<File> {
-    let disk = disk::copy(now, image)?;
-    for (at, skip, len) in pieces {
-        recorded.log.apply(&disk, &cut.writes[*at], *skip, *len)?;
-    }
-    Ok(disk)
-}
-
-/// All states of the disk at a flush, from the beginning of the run until it was unmounted.
-fn cuts(recorded: &Recorded, durable: bool) -> Vec<Cut> {
-    let entries = &recorded.log.entries;
-    let is_flush = |at: &usize| entries[*at] == Entry::Flush;
-    let last_before_end = (0..recorded.returned).rev().find(is_flush);
-    let promised = last_before_end.map_or(recorded.start, |at| at + 1).max(recorded.start);
-    let flushes = (recorded.start..entries.len()).filter(is_flush);
-    let begins: Vec<usize> = [recorded.start].into_iter().chain(flushes.map(|at| at + 1)).collect();
-    let ends = begins.iter().skip(1).copied().chain([entries.len()]);
-    let mut cuts: Vec<Cut> = Vec::new();
-    for (number, (done, end)) in begins.iter().copied().zip(ends).enumerate() {
-        let writes = entries[done..end].iter().filter_map(|entry| match entry {
-            Entry::Write(write) => Some(*write),
-            Entry::Flush => None,
-        });
-        let cut =
-            Cut { done, number, writes: writes.collect(), returned: durable && done >= promised };
-        // Two flushes with nothing between them are one.
-        match cuts.last_mut() {
-            Some(last) if last.writes.is_empty() => *last = cut,
-            _ => cuts.push(cut),
-        }
-    }
-    cuts
+/// Looks at what the next run made of it.
+pub fn judge_end(scenario: Scenario, new: &State, machine: &Machine<'_>) -> Result<()> {
+    let check = || {
+        let end = machine.state()?;
+        machine.check_list(&end)?;
+        scenario.check_end(&end, new)?;
+        machine.fsck()
+    };
+    check().map_err(|e| format!("after the next run: {e}").into())
 }
