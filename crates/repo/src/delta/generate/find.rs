@@ -13,7 +13,7 @@ use crate::traverse::ChecksumSet;
 use crate::{Repo, RepoError, Result, TreeId};
 
 /// Dirtrees of fewer bytes are sent, and not told by their difference.
-const PATCHED_LEAST: usize = 16 << 10;
+const PATCHED_LEAST: usize = 2 << 10;
 /// A difference has to be so many times smaller than the dirtree.
 const PATCHED_GAIN: usize = 4;
 /// All dirtrees told by their difference have to have so many bytes together: they get a part of
