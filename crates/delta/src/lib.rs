@@ -18,6 +18,7 @@ mod patch;
 mod rollsum;
 mod signed;
 mod superblock;
+mod trees;
 mod varint;
 mod xz;
 
@@ -30,3 +31,4 @@ pub use patch::{ByteDiff, apply_patch, byte_copies, byte_diff};
 pub use rollsum::{Chunk, Match, Rollsum, chunks, matches};
 pub use signed::{SignedDelta, is_signed};
 pub use superblock::{Endianness, Fallback, PartHeader, Superblock};
+pub use trees::TreePatch;

@@ -1,8 +1,10 @@
 //! Makes a part.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use trefoil_format::checksum::Checksum;
+use trefoil_format::dirtree::DirTreeView;
 use trefoil_format::file::FileHeader;
 use trefoil_format::gvariant::{Type, Value};
 use trefoil_format::object::{ObjectName, ObjectType};
@@ -23,7 +25,14 @@ pub struct PartBuilder {
     ops: Vec<u8>,
     usize: u64,
     objects: Vec<ObjectName>,
+    /// Checksums in directories.
+    told: HashSet<Checksum>,
+    /// Where in the payload each of them first is.
+    noise: Vec<Range<usize>>,
 }
+
+/// A part of which so many times the checksums in directories is no more than all of it.
+const MOSTLY_NOISE: usize = 3;
 
 /// Different values in the order they came.
 #[derive(Debug)]
@@ -64,8 +73,24 @@ impl PartBuilder {
     /// Adds a metadata object.
     pub fn metadata(&mut self, name: ObjectName, bytes: &[u8]) {
         let offset = self.append(bytes);
+        if name.kind == ObjectType::DirTree
+            && let Ok(tree) = DirTreeView::parse(bytes)
+        {
+            self.note_checksums(&tree, offset as usize);
+        }
         self.op(OPEN_SPLICE_AND_CLOSE, &[bytes.len() as u64, offset]);
         self.done(name, bytes.len() as u64);
+    }
+
+    fn note_checksums(&mut self, tree: &DirTreeView<'_>, offset: usize) {
+        let files = tree.files().map(|(_, checksum)| checksum);
+        let checksums = files.chain(tree.dirs().map(|(_, tree, _)| tree));
+        for (checksum, place) in checksums.zip(tree.checksum_places()) {
+            if self.told.insert(checksum) {
+                let start = offset + place;
+                self.noise.push(start..start + Checksum::LEN);
+            }
+        }
     }
 
     /// Adds a file with its whole content, which for a symbolic link is ignored.
@@ -152,18 +177,23 @@ impl PartBuilder {
     /// Needs about thirteen times the payload in memory, at most 400 MiB more than it for each
     /// of the `threads` it may use; two threads make the part about a hundredth larger.
     pub fn finish(self, threads: usize) -> Result<(Vec<u8>, PartHeader)> {
-        let PartBuilder { owners, xattrs, payload, ops, usize, objects } = self;
+        let PartBuilder { owners, xattrs, payload, ops, usize, objects, mut noise, .. } = self;
         let owners = owners.values.iter().map(owner_value).collect();
+        let owners = Value::Array(Type::tuple([Type::Uint32, Type::Uint32, Type::Uint32]), owners);
         let xattrs = xattrs.values.iter().map(xattrs_value).collect();
-        let content = Value::Tuple(vec![
-            Value::Array(Type::tuple([Type::Uint32, Type::Uint32, Type::Uint32]), owners),
-            Value::Array(Type::array(xattr_type()), xattrs),
-            Value::Bytes(payload),
-            Value::Bytes(ops),
-        ]);
+        let xattrs = Value::Array(Type::array(xattr_type()), xattrs);
+        // Neither bytes nor arrays of them are padded.
+        let start = owners.to_bytes().len() + xattrs.to_bytes().len();
+        for place in &mut noise {
+            *place = place.start + start..place.end + start;
+        }
+        let content = Value::Tuple(vec![owners, xattrs, Value::Bytes(payload), Value::Bytes(ops)]);
         let plain = content.to_bytes();
         drop(content);
-        let compressed = xz::compress(&plain, threads)?;
+        let compressed = match noise.len() * Checksum::LEN * MOSTLY_NOISE >= plain.len() {
+            true => xz::compress_noisy(&plain, &noise),
+            false => xz::compress(&plain, threads)?,
+        };
         drop(plain);
         let mut bytes = Vec::with_capacity(compressed.len() + 1);
         bytes.push(LZMA);

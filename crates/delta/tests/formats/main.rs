@@ -5,3 +5,4 @@ mod differences;
 mod hostile;
 mod roundtrip;
 mod sample;
+mod trees;

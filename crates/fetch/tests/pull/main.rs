@@ -5,6 +5,7 @@
 
 mod asking;
 mod cost;
+mod deltas;
 mod ground;
 mod lies;
 mod resume;

@@ -75,6 +75,13 @@ impl<'a> DirTreeView<'a> {
         })
     }
 
+    /// Tells where in the object the checksums of files and of dirtrees begin, in order.
+    pub fn checksum_places(&self) -> impl Iterator<Item = usize> + use<'a> {
+        let (files, dirs) = (self.files, self.dirs);
+        let files = (0..files.len()).map(move |index| checksum_place::<1>(&files, index));
+        files.chain((0..dirs.len()).map(move |index| checksum_place::<2>(&dirs, index)))
+    }
+
     /// Finds a file by name, by binary search.
     pub fn find_file(&self, name: &str) -> Option<Checksum> {
         find(&self.files, name).map(|[checksum]| checksum)
@@ -184,6 +191,11 @@ fn checked_entry<'a, const N: usize>(
     index: usize,
 ) -> (&'a str, [Checksum; N]) {
     checked_parts(checked_bytes(elements, index))
+}
+
+fn checksum_place<const N: usize>(elements: &Elements<'_>, index: usize) -> usize {
+    let span = elements.get(index).expect("every entry was read when the view was made");
+    span.base + checked_parts::<N>(span.data).0.len() + 1
 }
 
 fn find<const N: usize>(elements: &Elements<'_>, wanted: &str) -> Option<[Checksum; N]> {

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use rayon::prelude::*;
 use trefoil_delta::{DeltaError, Limits, Part, PartHeader, Recipe, RecipeKind, Superblock};
 use trefoil_format::checksum::Checksum;
@@ -7,6 +9,7 @@ use trefoil_format::dirtree::DirTreeView;
 use trefoil_format::error::FormatError;
 use trefoil_format::object::{ObjectName, ObjectType};
 
+use super::DeltaPlan;
 use super::recipe::write_file;
 use crate::{RepoError, Result, Transaction};
 
@@ -40,6 +43,44 @@ pub fn apply_part(
     let made = made.try_fold(|| 0, |sum, made| Ok(sum + u64::from(made?)));
     let made = made.try_reduce(|| 0, |a, b| Ok::<_, RepoError>(a + b))?;
     Ok(PartOutcome { objects: recipes.len() as u64, made })
+}
+
+/// Makes the directories of a part that are not there out of others that are, as the superblock
+/// says. False where that does not lead to each of them: then the part itself is needed.
+///
+/// What comes out must have its checksum, and is no more than `usize` of the part. A superblock
+/// that says wrong costs time in proportion to that, and nothing else.
+///
+/// # Errors
+/// Those of reading and writing objects.
+pub fn patch_part(txn: &Transaction<'_>, plan: &DeltaPlan, index: usize) -> Result<bool> {
+    let header = &plan.superblock.parts[index];
+    let left = AtomicU64::new(header.usize);
+    let patch = |name| patch_tree(txn, plan, name, &left);
+    let made = header.objects.par_iter().map(patch);
+    made.try_reduce(|| true, |a, b| Ok(a && b))
+}
+
+/// False where the dirtree does not come out. `left` is how many bytes may still be made.
+fn patch_tree(
+    txn: &Transaction<'_>,
+    plan: &DeltaPlan,
+    name: &ObjectName,
+    left: &AtomicU64,
+) -> Result<bool> {
+    if txn.has_object(name)? {
+        return Ok(true);
+    }
+    let patch = plan.patches.get(&name.checksum).filter(|_| name.kind == ObjectType::DirTree);
+    let Some(patch) = patch else { return Ok(false) };
+    let old = txn.load_metadata(ObjectType::DirTree, &patch.from)?;
+    let Ok(new) = patch.apply(old) else { return Ok(false) };
+    let take = |left: u64| left.checked_sub(new.len() as u64);
+    if left.fetch_update(Relaxed, Relaxed, take).is_err() || Checksum::of(&new) != name.checksum {
+        return Ok(false);
+    }
+    txn.write_metadata_as(name, &new)?;
+    Ok(true)
 }
 
 /// Copies of what is there cost a part nothing, so a small one could fill the disk.
@@ -77,7 +118,7 @@ fn apply(txn: &Transaction<'_>, part: &Part, recipe: &Recipe, limits: &Limits) -
             let actual = Checksum::of(bytes);
             if actual == name.checksum {
                 check_metadata(&name, bytes)?;
-                txn.write_metadata(name.kind, bytes)?;
+                txn.write_metadata_as(&name, bytes)?;
             }
             actual
         }

@@ -3,9 +3,10 @@
 //! To apply one: [`read_superblock`] of the bytes of `superblock`; where there are signatures
 //! around it, [`verify_delta`] checks them. Then in a transaction
 //! [`plan_delta`] tells which parts and which single objects are needed, given what is there,
-//! [`apply_part`] carries one out, in any order and on any thread, and [`write_delta_commit`]
-//! writes the commit. Nothing is trusted: the commit and every object must have its checksum,
-//! and no part may make more than its superblock says.
+//! [`apply_part`] carries one out, in any order and on any thread, [`patch_part`] does without one
+//! that has only directories which differ little from those that are here, and
+//! [`write_delta_commit`] writes the commit. Nothing is trusted: the commit and every object must
+//! have its checksum, and no part may make more than its superblock says.
 
 mod apply;
 mod generate;
@@ -15,7 +16,7 @@ mod recipe;
 mod signature;
 mod store;
 
-pub use apply::{PartOutcome, apply_part, write_delta_commit};
+pub use apply::{PartOutcome, apply_part, patch_part, write_delta_commit};
 pub use generate::{DeltaPlace, GenerateOptions, GenerateReport, SignDelta, generate_delta};
 pub use offline::apply_offline;
 pub use plan::{DeltaPlan, plan_delta, read_superblock};

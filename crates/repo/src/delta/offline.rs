@@ -3,8 +3,8 @@ use trefoil_fsat::Dir;
 
 use super::signature::{self, DeltaKeys};
 use super::store::SUPERBLOCK_LIMIT;
-use super::{apply_part, plan_delta, write_delta_commit};
-use crate::{Repo, RepoError, Result};
+use super::{DeltaPlan, apply_part, patch_part, plan_delta, write_delta_commit};
+use crate::{Repo, RepoError, Result, Transaction};
 
 /// Applies the delta in the file `file` of `dir`, whose parts lie beside it or in it, and
 /// gives its superblock. One transaction; no ref moves.
@@ -33,16 +33,47 @@ pub fn apply_offline(
             "Cannot execute delta offline: contains nonempty http fallback entries".into(),
         ));
     }
-    for (index, header) in plan.part_headers() {
+    let (patched, applied) = rayon::join(
+        || apply_patched(&txn, &plan, dir, limits),
+        || apply_parts(&txn, &plan, &plan.parts, dir, limits),
+    );
+    patched.and(applied)?;
+    write_delta_commit(&txn, &plan.superblock)?;
+    txn.commit()?;
+    Ok(plan.superblock)
+}
+
+/// Parts that make nothing but directories which differ little from those that are here.
+fn apply_patched(
+    txn: &Transaction<'_>,
+    plan: &DeltaPlan,
+    dir: &Dir,
+    limits: &Limits,
+) -> Result<()> {
+    for index in plan.patched.iter().copied() {
+        if !patch_part(txn, plan, index)? {
+            apply_parts(txn, plan, &[index], dir, limits)?;
+        }
+    }
+    Ok(())
+}
+
+fn apply_parts(
+    txn: &Transaction<'_>,
+    plan: &DeltaPlan,
+    parts: &[usize],
+    dir: &Dir,
+    limits: &Limits,
+) -> Result<()> {
+    for index in parts.iter().copied() {
+        let header = &plan.superblock.parts[index];
         let bytes = match plan.superblock.inline_part(index) {
             Some(bytes) => bytes,
             None => dir.read(index.to_string(), header.size)?,
         };
-        apply_part(&txn, header, &bytes, limits).map_err(|e| executing(index, e))?;
+        apply_part(txn, header, &bytes, limits).map_err(|e| executing(index, e))?;
     }
-    write_delta_commit(&txn, &plan.superblock)?;
-    txn.commit()?;
-    Ok(plan.superblock)
+    Ok(())
 }
 
 fn executing(index: usize, error: RepoError) -> RepoError {

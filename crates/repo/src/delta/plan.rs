@@ -1,4 +1,7 @@
-use trefoil_delta::{Fallback, PartHeader, SignedDelta, Superblock};
+use std::collections::HashMap;
+
+use trefoil_delta::{Fallback, PartHeader, SignedDelta, Superblock, TreePatch};
+use trefoil_format::checksum::Checksum;
 use trefoil_format::object::{ObjectName, ObjectType};
 
 use super::signature::read_signed;
@@ -11,8 +14,13 @@ pub struct DeltaPlan {
     pub superblock: Superblock,
     /// Whether the commit it leads to is there already; objects may be missing even so.
     pub has_commit: bool,
-    /// Which parts make an object that is not there.
+    /// Which parts are needed: they make an object that is not there.
     pub parts: Vec<usize>,
+    /// Which parts are not needed if [`patch_part`](super::patch_part) makes all of their objects
+    /// that are not there.
+    pub patched: Vec<usize>,
+    /// How directories are made of those that are there, by their checksums.
+    pub(super) patches: HashMap<Checksum, TreePatch>,
     /// Objects that no part makes and that are not there.
     pub fallbacks: Vec<Fallback>,
 }
@@ -23,7 +31,7 @@ impl DeltaPlan {
         self.parts.iter().map(|index| (*index, &self.superblock.parts[*index]))
     }
 
-    /// Bytes to be fetched: the parts that are needed and are not inline, and the files of the
+    /// Bytes to be fetched: the parts that are surely needed and are not inline, and the files of the
     /// fallback objects.
     pub fn bytes(&self) -> u64 {
         let outside = |(index, _): &(usize, &PartHeader)| {
@@ -43,7 +51,7 @@ pub fn read_superblock(bytes: &[u8]) -> Result<(Superblock, Option<SignedDelta>)
     Ok((Superblock::parse(superblock)?, signed))
 }
 
-/// Finds out what of a delta is needed. Costs a look for each object the delta names.
+/// Finds out what of a delta is needed. Costs a look for each object the delta names, or two.
 ///
 /// # Errors
 /// The commit it starts from is not there; its own commit does not have the checksum it should;
@@ -57,28 +65,53 @@ pub fn plan_delta(txn: &Transaction<'_>, superblock: Superblock) -> Result<Delta
             "Commit {from}, which is the delta source, is not in repository"
         )));
     }
-    let mut parts = Vec::new();
-    for (index, part) in superblock.parts.iter().enumerate() {
+    let mut plan = DeltaPlan {
+        has_commit: txn.has_object(&ObjectName::new(superblock.name.to, ObjectType::Commit))?,
+        parts: Vec::new(),
+        patched: Vec::new(),
+        patches: superblock.tree_patches().map(|patch| (patch.to, patch)).collect(),
+        fallbacks: Vec::new(),
+        superblock,
+    };
+    for (index, part) in plan.superblock.parts.iter().enumerate() {
         part.check_version()?;
-        if !has_all(txn, &part.objects)? {
-            parts.push(index);
+        match needs(txn, &part.objects, &plan.patches)? {
+            Needs::Nothing => {}
+            Needs::Patches => plan.patched.push(index),
+            Needs::Part => plan.parts.push(index),
         }
     }
-    let mut fallbacks = Vec::new();
-    for object in &superblock.fallbacks {
+    for object in &plan.superblock.fallbacks {
         if !txn.has_object(&object.name)? {
-            fallbacks.push(*object);
+            plan.fallbacks.push(*object);
         }
     }
-    let commit = ObjectName::new(superblock.name.to, ObjectType::Commit);
-    Ok(DeltaPlan { has_commit: txn.has_object(&commit)?, superblock, parts, fallbacks })
+    Ok(plan)
 }
 
-fn has_all(txn: &Transaction<'_>, objects: &[ObjectName]) -> Result<bool> {
+/// What it takes to have some objects.
+enum Needs {
+    Nothing,
+    Patches,
+    Part,
+}
+
+fn needs(
+    txn: &Transaction<'_>,
+    objects: &[ObjectName],
+    patches: &HashMap<Checksum, TreePatch>,
+) -> Result<Needs> {
+    let mut needs = Needs::Nothing;
     for name in objects {
-        if !txn.has_object(name)? {
-            return Ok(false);
+        if txn.has_object(name)? {
+            continue;
         }
+        let patch = patches.get(&name.checksum).filter(|_| name.kind == ObjectType::DirTree);
+        let Some(patch) = patch else { return Ok(Needs::Part) };
+        if !txn.has_object(&ObjectName::new(patch.from, ObjectType::DirTree))? {
+            return Ok(Needs::Part);
+        }
+        needs = Needs::Patches;
     }
-    Ok(true)
+    Ok(needs)
 }

@@ -8,4 +8,5 @@ mod ground;
 mod hostile;
 mod lists;
 mod make;
+mod patched;
 mod signed;

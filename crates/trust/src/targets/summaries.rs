@@ -1,4 +1,5 @@
 use trefoil_delta::{DeltaIndex, SignedDelta, Superblock, is_signed};
+use trefoil_format::dirtree::{DirTree, DirTreeView};
 use trefoil_format::gvariant::Metadata;
 use trefoil_repo::delta::read_superblock;
 use trefoil_repo::summary::Summary;
@@ -41,6 +42,14 @@ fn others(bytes: &[u8]) {
         }
     }
     if let Ok((superblock, _)) = read_superblock(bytes) {
+        for patch in superblock.tree_patches() {
+            // Of the input itself, should it be a dirtree, and of one that is.
+            for old in [bytes.to_vec(), DirTree::default().to_bytes()] {
+                if let Ok(new) = patch.apply(old) {
+                    DirTreeView::parse(&new).expect("what comes out is a dirtree");
+                }
+            }
+        }
         let sizes = (superblock.part_sizes(), superblock.fallback_sizes(), superblock.detached());
         if superblock.commit().is_ok() {
             let written = superblock.to_bytes().expect("its commit can be read");

@@ -1,5 +1,6 @@
 //! Decides how each new object is told.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use rayon::prelude::*;
@@ -45,36 +46,51 @@ struct Told<'d> {
     way: Way,
 }
 
-/// The objects to be packed, in order: metadata, files by their difference, whole files,
-/// symbolic links; and files that are too large for it.
+/// What a delta has to bring.
+pub(super) struct Items {
+    /// Dirtrees that need not be read by who knows how to make them of old ones.
+    pub patched: Vec<Item>,
+    /// Everything else, in order: metadata, files by their difference, whole files, symbolic
+    /// links.
+    pub others: Vec<Item>,
+    /// Files that are too large for it.
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// The objects to be packed.
 pub(super) fn items(
     repo: &Repo,
     difference: &Difference,
     options: &GenerateOptions<'_>,
     report: &mut GenerateReport,
-) -> Result<(Vec<Item>, Vec<Fallback>)> {
+) -> Result<Items> {
     let names = OldNames::new(&difference.old_files);
     let memory = Memory::default();
     let tell = |file| tell(repo, &names, file, options, &memory);
     let told = difference.files.par_iter().map(tell).collect::<Result<Vec<Told<'_>>>>()?;
+    let patched: HashSet<_> = difference.patches.iter().map(|patch| patch.to).collect();
     let mut groups = Groups::default();
     for name in &difference.metadata {
         let size = stored_size(repo, name)?;
         report.loose_bytes += size;
-        groups.metadata.push(Item::Metadata { name: *name, size });
+        let is_patched = name.kind == ObjectType::DirTree && patched.contains(&name.checksum);
+        let group = if is_patched { &mut groups.patched } else { &mut groups.metadata };
+        group.push(Item::Metadata { name: *name, size });
     }
     for told in told {
         report.modified += usize::from(told.modified);
         groups.add(repo, told, options.min_fallback_size, report)?;
     }
     report.fallbacks = groups.fallbacks.len();
-    let Groups { metadata, chunked, by_bytes, whole, links, fallbacks } = groups;
-    Ok(([metadata, chunked, by_bytes, whole, links].into_iter().flatten().collect(), fallbacks))
+    let Groups { patched, metadata, chunked, by_bytes, whole, links, fallbacks } = groups;
+    let others = [metadata, chunked, by_bytes, whole, links].into_iter().flatten().collect();
+    Ok(Items { patched, others, fallbacks })
 }
 
 /// The items in the order they are packed.
 #[derive(Default)]
 struct Groups {
+    patched: Vec<Item>,
     metadata: Vec<Item>,
     chunked: Vec<Item>,
     by_bytes: Vec<Item>,

@@ -2,13 +2,23 @@
 
 use std::collections::{HashMap, HashSet};
 
+use trefoil_delta::TreePatch;
 use trefoil_format::checksum::Checksum;
+use trefoil_format::dirtree::DirTreeView;
 use trefoil_format::object::{ObjectName, ObjectType};
 
 use crate::lookup::parse_dirtree;
 use crate::mutable_tree::MAX_DEPTH;
 use crate::traverse::ChecksumSet;
 use crate::{Repo, RepoError, Result, TreeId};
+
+/// Dirtrees of fewer bytes are sent, and not told by their difference.
+const PATCHED_LEAST: usize = 2 << 10;
+/// A difference has to be so many times smaller than the dirtree.
+const PATCHED_GAIN: usize = 4;
+/// All dirtrees told by their difference have to have so many bytes together: they get a part of
+/// their own, which one more request is made for by who does not know of differences.
+const PATCHED_TOGETHER: usize = 128 << 10;
 
 /// A file of the new commit that the old one does not have.
 #[derive(Clone, Debug)]
@@ -30,6 +40,8 @@ pub(super) struct Difference {
     /// Files of the old commit as far as they were met, by name; the same file may be there
     /// more than once.
     pub old_files: Vec<(String, Checksum)>,
+    /// How the large ones of the new dirtrees are made of old ones.
+    pub patches: Vec<TreePatch>,
     /// How many dirtrees were read.
     pub dirtrees_read: u64,
 }
@@ -48,6 +60,7 @@ pub(super) fn find(repo: &Repo, old: Option<TreeId>, new: TreeId) -> Result<Diff
         files: Vec::new(),
         places: HashMap::new(),
         old: Old::default(),
+        patches: Vec::new(),
         dirtrees_read: 0,
     };
     if let Some(old) = old {
@@ -76,6 +89,8 @@ struct Walk<'a> {
     files: Vec<NewFile>,
     places: HashMap<Checksum, usize>,
     old: Old,
+    /// With the lengths of what they make, in bytes.
+    patches: Vec<(TreePatch, usize)>,
     dirtrees_read: u64,
 }
 
@@ -100,6 +115,9 @@ impl Walk<'_> {
         let old = old.unwrap_or(new);
         let old_tree = parse_dirtree(&old_bytes, &old)?;
         self.old.read.insert(old);
+        if new_bytes.len() >= PATCHED_LEAST {
+            self.patch((old, &old_tree), (new, &new_tree), new_bytes.len());
+        }
         for (name, checksum) in old_tree.files() {
             self.old.known.insert(checksum);
             self.old.files.push((name.to_string(), checksum));
@@ -125,6 +143,18 @@ impl Walk<'_> {
             self.pair(before.map(|(tree, _)| tree), tree, depth + 1)?;
         }
         Ok(())
+    }
+
+    fn patch(
+        &mut self,
+        old: (Checksum, &DirTreeView<'_>),
+        new: (Checksum, &DirTreeView<'_>),
+        len: usize,
+    ) {
+        let patch = TreePatch::between(old, new);
+        if patch.size() * PATCHED_GAIN <= len {
+            self.patches.push((patch, len));
+        }
     }
 
     fn added(&mut self, bytes: &[u8], checksum: &Checksum, depth: usize) -> Result<()> {
@@ -172,7 +202,12 @@ impl Walk<'_> {
     }
 
     fn finish(self) -> Difference {
-        let Walk { new_trees, new_metas, mut files, old, dirtrees_read, .. } = self;
+        let Walk { new_trees, new_metas, mut files, old, mut patches, dirtrees_read, .. } = self;
+        patches.retain(|(patch, _)| !old.trees.contains(&patch.to));
+        if patches.iter().map(|(_, len)| len).sum::<usize>() < PATCHED_TOGETHER {
+            patches.clear();
+        }
+        let patches = patches.into_iter().map(|(patch, _)| patch).collect();
         let mut once = HashSet::new();
         let trees = new_trees.into_iter().filter(|tree| !old.trees.contains(tree));
         let trees = trees.map(|tree| ObjectName::new(tree, ObjectType::DirTree));
@@ -180,7 +215,7 @@ impl Walk<'_> {
         let metas = metas.map(|meta| ObjectName::new(meta, ObjectType::DirMeta));
         let metadata = trees.chain(metas).filter(|name| once.insert(*name)).collect();
         files.retain(|file| !old.known.contains(&file.checksum));
-        Difference { metadata, files, old_files: old.files, dirtrees_read }
+        Difference { metadata, files, old_files: old.files, patches, dirtrees_read }
     }
 }
 

@@ -14,6 +14,7 @@ use trefoil_fsat::{Dir, LockMode};
 use trefoil_sign::SignType;
 
 use crate::{Repo, RepoError, Result, TreeId};
+use difference::Items;
 use output::Output;
 use pack::{Item, Packer};
 
@@ -71,6 +72,8 @@ pub enum DeltaPlace<'a> {
 pub struct GenerateReport {
     /// New metadata objects, the commit not among them.
     pub metadata: usize,
+    /// Those that are also told by how they are made of old ones.
+    pub patched: usize,
     /// New regular files.
     pub regular: usize,
     /// New symbolic links.
@@ -115,7 +118,8 @@ pub fn generate_delta(
         dirtrees_read: difference.dirtrees_read,
         ..GenerateReport::default()
     };
-    let (items, fallbacks) = difference::items(repo, &difference, options, &mut report)?;
+    let Items { patched, others, fallbacks } =
+        difference::items(repo, &difference, options, &mut report)?;
     let mut superblock = Superblock {
         metadata: Superblock::new_metadata(options.endianness),
         timestamp: options.timestamp,
@@ -126,9 +130,13 @@ pub fn generate_delta(
         fallbacks,
         endianness: options.endianness,
     };
+    if !patched.is_empty() {
+        report.patched = patched.len();
+        superblock.set_tree_patches(difference.patches.iter());
+    }
     let output = Output::begin(repo, &name, place)?;
     let packer = Packer::new(repo, options.max_chunk_size);
-    for batch in packer.parts(items).chunks(packer.parallel()) {
+    for batch in packer.parts(patched, others).chunks(packer.parallel()) {
         for (bytes, header) in packer.pack(batch)? {
             report.parts.push((header.objects.len(), header.size, header.usize));
             match options.inline {

@@ -14,7 +14,7 @@ use crate::{Repo, Result};
 const PARTS_MEMORY: u64 = 1 << 30;
 /// Of the encoder, whose tables are eleven times its dictionary of at most 32 MiB.
 const ENCODER: u64 = 370 << 20;
-/// Threads for a part that is made by itself: more would cost more bytes than a second saves.
+/// Threads for a part that is most of those made at the same time: more would cost more bytes than a second saves.
 const PART_THREADS: usize = 2;
 /// What bsdiff takes for each byte of the old file, the file itself not counted.
 const SUFFIX_TABLES: u64 = 16;
@@ -73,9 +73,20 @@ impl<'r> Packer<'r> {
         fit.clamp(1, rayon::current_num_threads())
     }
 
-    /// Cuts the items into parts. There is always one part, if an empty one, as in libostree.
-    pub fn parts(&self, items: Vec<Item>) -> Vec<Vec<Item>> {
+    /// Cuts the items into parts, those that may not be needed into parts of their own. There is
+    /// always one part, if an empty one, as in libostree.
+    pub fn parts(&self, patched: Vec<Item>, others: Vec<Item>) -> Vec<Vec<Item>> {
         let mut parts = Vec::new();
+        if !patched.is_empty() {
+            self.cut(patched, &mut parts);
+        }
+        if !others.is_empty() || parts.is_empty() {
+            self.cut(others, &mut parts);
+        }
+        parts
+    }
+
+    fn cut(&self, items: Vec<Item>, parts: &mut Vec<Vec<Item>>) {
         let (mut part, mut size) = (Vec::new(), 0_u64);
         for item in items {
             let payload = item.payload();
@@ -87,13 +98,17 @@ impl<'r> Packer<'r> {
             part.push(item);
         }
         parts.push(part);
-        parts
     }
 
     /// Makes some parts, in order.
     pub fn pack(&self, parts: &[Vec<Item>]) -> Result<Vec<(Vec<u8>, PartHeader)>> {
-        let threads = if parts.len() == 1 { PART_THREADS } else { 1 };
-        parts.par_iter().map(|items| self.pack_one(items, threads)).collect()
+        let payload = |items: &Vec<Item>| items.iter().map(Item::payload).sum::<u64>();
+        let all: u64 = parts.iter().map(payload).sum();
+        let pack = |items: &Vec<Item>| {
+            let most = payload(items) > all / 2;
+            self.pack_one(items, if most { PART_THREADS } else { 1 })
+        };
+        parts.par_iter().map(pack).collect()
     }
 
     fn pack_one(&self, items: &[Item], threads: usize) -> Result<(Vec<u8>, PartHeader)> {

@@ -138,18 +138,18 @@ impl Engine<'_> {
     /// then the tree is looked into.
     pub(super) fn begin_parts(&mut self, commit: &Checksum, root: Root) -> bool {
         let Some(delta) = self.deltas.get_mut(commit) else { return false };
-        if delta.left.is_some() || delta.plan.parts.is_empty() {
+        let needed = delta.plan.parts.len() + delta.plan.patched.len();
+        if delta.left.is_some() || needed == 0 {
             return false;
         }
-        delta.left = Some(delta.plan.parts.len());
+        delta.left = Some(needed);
         delta.root = Some(root);
         let plan = Arc::clone(&delta.plan);
+        for index in plan.patched.iter().copied() {
+            self.add_task(Task::Patch(Arc::clone(&plan), index));
+        }
         for index in plan.parts.iter().copied() {
-            let job = Job::Part { plan: Arc::clone(&plan), index };
-            match plan.superblock.inline_part(index) {
-                Some(bytes) => self.add_task(Task::Inline(job, bytes)),
-                None => self.want_part(job),
-            }
+            self.begin_part(&plan, index);
         }
         for fallback in &plan.fallbacks {
             if self.files.insert(fallback.name.checksum) {
@@ -157,6 +157,14 @@ impl Engine<'_> {
             }
         }
         true
+    }
+
+    pub(super) fn begin_part(&mut self, plan: &Arc<DeltaPlan>, index: usize) {
+        let job = Job::Part { plan: Arc::clone(plan), index };
+        match plan.superblock.inline_part(index) {
+            Some(bytes) => self.add_task(Task::Inline(job, bytes)),
+            None => self.want_part(job),
+        }
     }
 
     /// A part was applied. After the last one the tree is looked into: what the delta did not
@@ -182,6 +190,7 @@ impl DeltaForecast {
             self.parts += 1;
             self.size = self.size.saturating_add(part.size);
             self.unpacked = self.unpacked.saturating_add(part.usize);
+            // A part that can be done without is not fetched.
             if !plan.parts.contains(&index) {
                 self.parts_here += 1;
                 self.size_here = self.size_here.saturating_add(part.size);

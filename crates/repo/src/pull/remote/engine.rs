@@ -1,8 +1,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::NonZero;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use trefoil_format::checksum::Checksum;
@@ -211,6 +211,7 @@ impl<'a> Engine<'a> {
             let job = match &task {
                 Task::Receive(job, _) | Task::Import(job, _) | Task::Inline(job, _) => job.clone(),
                 Task::Scan(at) => Job::Tree(at.clone()),
+                Task::Patch(plan, index) => Job::Patch { plan: Arc::clone(plan), index: *index },
             };
             self.working += 1;
             // The workers live as long as the sender.
@@ -348,7 +349,13 @@ impl<'a> Engine<'a> {
                 self.take_delta_index(commit, Some(index))
             }
             (Job::Superblock { .. }, Work::Plan(plan)) => self.take_plan(*plan),
-            (Job::Part { plan, .. }, _) => self.part_applied(&plan.superblock.name.to),
+            (Job::Patch { plan, index }, Work::PartNeeded) => {
+                self.begin_part(&plan, index);
+                Ok(())
+            }
+            (Job::Part { plan, .. } | Job::Patch { plan, .. }, _) => {
+                self.part_applied(&plan.superblock.name.to)
+            }
             (Job::Tombstone(commit), _) => Ok(self.receive.txn.repo().write_tombstone(&commit)?),
             _ => Ok(()),
         }

@@ -10,7 +10,8 @@ use trefoil_format::object::{LoosePath, ObjectName, ObjectType};
 
 use super::PullSource;
 use crate::delta::{
-    DeltaIndex, DeltaName, DeltaPlan, Limits, apply_part, index_path, plan_delta, read_superblock,
+    DeltaIndex, DeltaName, DeltaPlan, Limits, apply_part, index_path, patch_part, plan_delta,
+    read_superblock,
 };
 use crate::pull::beside::{Needs, TreeAt};
 use crate::pull::paths::refuse_unsafe_mode;
@@ -40,6 +41,11 @@ pub(super) enum Job {
         plan: Arc<DeltaPlan>,
         index: usize,
     },
+    /// The directories of such a part, out of those that are here.
+    Patch {
+        plan: Arc<DeltaPlan>,
+        index: usize,
+    },
 }
 
 impl Job {
@@ -48,7 +54,9 @@ impl Job {
         match self {
             Job::DeltaIndex(commit) => index_path(commit),
             Job::Superblock { name, .. } => name.superblock_path(),
-            Job::Part { plan, index } => plan.superblock.name.part_path(*index),
+            Job::Part { plan, index } | Job::Patch { plan, index } => {
+                plan.superblock.name.part_path(*index)
+            }
             _ => format!("objects/{}", &*LoosePath::new(&self.object(), true)),
         }
     }
@@ -58,7 +66,9 @@ impl Job {
         let (checksum, kind) = match self {
             Job::DeltaIndex(commit) => (commit, ObjectType::Commit),
             Job::Superblock { name, .. } => (&name.to, ObjectType::Commit),
-            Job::Part { plan, .. } => (&plan.superblock.name.to, ObjectType::Commit),
+            Job::Part { plan, .. } | Job::Patch { plan, .. } => {
+                (&plan.superblock.name.to, ObjectType::Commit)
+            }
             Job::Commit(checksum) => (checksum, ObjectType::Commit),
             Job::Detached(checksum) => (checksum, ObjectType::CommitMeta),
             Job::Tombstone(checksum) => (checksum, ObjectType::TombstoneCommit),
@@ -79,6 +89,8 @@ pub(super) enum Task {
     Scan(TreeAt),
     /// Apply a part of a delta that came with its superblock.
     Inline(Job, Vec<u8>),
+    /// Do without a part of a delta.
+    Patch(Arc<DeltaPlan>, usize),
     /// Bring an object over from a repository on this machine, by its place in the list.
     Import(Job, usize),
 }
@@ -108,6 +120,8 @@ pub(super) enum Work {
     DeltaIndex(DeltaIndex),
     /// What of a delta is needed.
     Plan(Box<DeltaPlan>),
+    /// It cannot be done without this part of a delta.
+    PartNeeded,
 }
 
 /// What a directory refers to, the whole commit does not have in the same place, and is not
@@ -141,6 +155,13 @@ impl Receive<'_> {
             Task::Inline(job, bytes) => {
                 let _one = self.large.lock().unwrap_or_else(|e| e.into_inner());
                 self.part(&job, &bytes)
+            }
+            Task::Patch(plan, index) => {
+                let _one = self.large.lock().unwrap_or_else(|e| e.into_inner());
+                match patch_part(self.txn, &plan, index)? {
+                    true => Ok(Work::Done),
+                    false => Ok(Work::PartNeeded),
+                }
             }
             Task::Receive(job, body @ Body::Stream(_)) => {
                 let _one = self.large.lock().unwrap_or_else(|e| e.into_inner());
@@ -197,7 +218,9 @@ impl Receive<'_> {
                 Ok(Work::DeltaIndex(DeltaIndex::parse(&bytes).map_err(RepoError::from)?))
             }
             Job::Superblock { name, digest } => self.superblock(&name, digest, &bytes),
-            Job::Tombstone(_) | Job::File(_) | Job::Part { .. } => Ok(Work::Done),
+            Job::Tombstone(_) | Job::File(_) | Job::Part { .. } | Job::Patch { .. } => {
+                Ok(Work::Done)
+            }
         }
     }
 
