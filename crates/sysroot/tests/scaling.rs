@@ -42,7 +42,9 @@ fn cost_is_that_of_the_change() {
         assert!(more_none.bytes_written.abs_diff(none.bytes_written) < 64, "{files} files");
         assert_eq!(without_seal(&more_stat), without_seal(&stat), "{files} files");
         let dirs = u64::from((files - sizes[0]) / FANOUT);
-        assert_eq!(more_stat.stats - stat.stats, dirs, "{files} files");
+        // The size of a seal is asked for where one read does not hold it.
+        let more = more_stat.stats - stat.stats;
+        assert!(more == dirs || more == dirs + 1, "{files} files: {more} stats for {dirs}");
     }
 }
 
