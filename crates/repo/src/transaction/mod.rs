@@ -11,6 +11,7 @@ mod archived;
 mod claim;
 mod file;
 mod import;
+mod modes;
 mod resume;
 mod sizes;
 mod stage;

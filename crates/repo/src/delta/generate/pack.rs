@@ -14,7 +14,8 @@ use crate::{Repo, Result};
 const PARTS_MEMORY: u64 = 1 << 30;
 /// Of the encoder, whose tables are eleven times its dictionary of at most 32 MiB.
 const ENCODER: u64 = 370 << 20;
-/// Threads for a part that is most of those made at the same time: more would cost more bytes than a second saves.
+/// Threads for a part that is most of those made at the same time: more would cost more bytes than
+/// a second saves.
 const PART_THREADS: usize = 2;
 /// What bsdiff takes for each byte of the old file, the file itself not counted.
 const SUFFIX_TABLES: u64 = 16;
