@@ -38,8 +38,12 @@ fn run(bytes: &[u8]) {
 fn printed(value: &Value) {
     let _ = value.print(false);
     let text = value.print(true);
-    let again = Value::parse_text(&text);
-    let again = again.unwrap_or_else(|e| panic!("printed, but cannot be read: {text}: {e}"));
+    let again = match Value::parse_text(&text) {
+        Ok(again) => again,
+        // As in GLib text nests less deep than bytes do: that a type is declared is a level.
+        Err(e) if e.to_string().contains("too deeply") => return,
+        Err(e) => panic!("printed, but cannot be read: {text}: {e}"),
+    };
     assert_eq!(again.print(true), text);
     // The text has one sort of what is no number, the bytes have many.
     if !text.contains("nan") {
