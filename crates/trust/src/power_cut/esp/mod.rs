@@ -222,8 +222,10 @@ impl<'a> EspRig<'a> {
         fat::check(image, &self.esp)?;
         let esp = fat::read(image, &self.esp, &OTHERS)?;
         if esp != act.old.esp && esp != act.new.esp {
-            let config = esp.config.unwrap_or_else(|| "(there is none)".into());
-            return Err(format!("the ESP is neither old nor new; grub.cfg: {config}").into());
+            // What a cut leaves may be a cluster of zeros.
+            let config = esp.config.as_deref().map_or("none", |text| text.trim_matches('\0'));
+            let config: String = config.chars().take(200).collect();
+            return Err(format!("the ESP is neither old nor new; grub.cfg: {config:?}").into());
         }
         let (old, new) = (&act.old.state, &act.new.state);
         self.rig.mounted(image, |machine| {
