@@ -72,7 +72,7 @@ impl File {
             // What did not fit the first read is read by one more, and a byte beyond its end.
             let size = self.stat()?.size.min(limit);
             let rest = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(out.len());
-            room = rest.saturating_add(1).clamp(1, LARGEST_READ).max(CHUNK / 4);
+            room = rest.saturating_add(1).clamp(CHUNK / 4, LARGEST_READ);
         }
     }
 

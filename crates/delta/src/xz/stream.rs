@@ -1,6 +1,7 @@
 //! The container around chunks of LZMA2, without a checksum of what is in it: parts have one.
 
 use super::find::WINDOW;
+use crate::varint;
 
 const HEADER: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 const FOOTER: [u8; 2] = *b"YZ";
@@ -24,8 +25,9 @@ pub(super) fn wrap(chunks: &[u8], len: usize) -> Vec<u8> {
     pad(&mut out);
     let index = out.len();
     out.extend_from_slice(&[0, 1]);
-    push_number(&mut out, unpadded);
-    push_number(&mut out, len);
+    // The numbers of this container are those of operations.
+    varint::write(&mut out, unpadded as u64);
+    varint::write(&mut out, len as u64);
     pad(&mut out);
     push_crc(&mut out, index);
     let size = ((out.len() - index) / UNIT - 1) as u32;
@@ -36,7 +38,8 @@ pub(super) fn wrap(chunks: &[u8], len: usize) -> Vec<u8> {
     out
 }
 
-/// The smallest dictionary that reaches over `len` bytes, or over the window: two or three times a power of two.
+/// The smallest dictionary that reaches over `len` bytes, or over the window: two or three times
+/// a power of two.
 fn dictionary(len: usize) -> u8 {
     let len = len.min(WINDOW) as u64;
     (0..40).find(|bits| (2 | u64::from(bits & 1)) << (bits / 2 + 11) >= len).unwrap_or(40)
@@ -46,27 +49,13 @@ fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(UNIT), 0);
 }
 
-fn push_number(out: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
 fn push_crc(out: &mut Vec<u8>, from: usize) {
     let crc = crc(&out[from..]);
     out.extend_from_slice(&crc.to_le_bytes());
 }
 
-/// CRC-32 as in Ethernet, of some bytes: no table is worth it.
 fn crc(data: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in data {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1));
-        }
-    }
-    !crc
+    let mut crc = flate2::Crc::new();
+    crc.update(data);
+    crc.sum()
 }

@@ -1,7 +1,6 @@
 //! A directory of which few entries change.
 
 use super::view::{DirTreeView, lower_bound};
-use super::{seal, write_entry};
 use crate::checksum::Checksum;
 use crate::error::Result;
 use crate::gvariant::frame::{Elements, push_offsets};
@@ -45,7 +44,7 @@ impl DirTreeBuf {
         push_list(&mut buffer, &view.files, files);
         let start = buffer.len();
         push_list(&mut buffer, &view.dirs, dirs);
-        seal(&mut buffer, start);
+        push_offsets(&mut buffer, 0, [start].into_iter());
         buffer
     }
 }
@@ -64,7 +63,7 @@ fn push_list<'n, const N: usize>(
         push_run(buffer, &mut ends, old, next, at);
         next = at + usize::from(found);
         if let Some(checksums) = change {
-            write_entry(buffer, name, checksums.each_ref());
+            push_entry(buffer, name, &checksums);
             ends.push(buffer.len());
         }
     }
@@ -84,4 +83,18 @@ fn push_run(
     let start = buffer.len();
     buffer.extend_from_slice(bytes);
     ends.extend(run.map(|end| start + end));
+}
+
+/// Appends a tuple of a name and checksums. The end of the last checksum needs no offset, the
+/// other ends stand backwards.
+fn push_entry<const N: usize>(buffer: &mut Vec<u8>, name: &str, checksums: &[Checksum; N]) {
+    let start = buffer.len();
+    buffer.extend_from_slice(name.as_bytes());
+    buffer.push(0);
+    let name_end = buffer.len();
+    for checksum in checksums {
+        buffer.extend_from_slice(checksum.as_bytes());
+    }
+    let ends = (0..N).rev().map(|before| name_end + before * Checksum::LEN);
+    push_offsets(buffer, start, ends);
 }

@@ -5,7 +5,6 @@
 
 use crate::checksum::Checksum;
 use crate::error::Result;
-use crate::gvariant::frame::push_offsets;
 use crate::name::EntryName;
 
 mod differing;
@@ -75,21 +74,9 @@ impl DirTree {
     pub fn to_bytes(&self) -> Vec<u8> {
         debug_assert!(self.files.is_sorted_by(|a, b| a.name < b.name), "files ascend");
         debug_assert!(self.dirs.is_sorted_by(|a, b| a.name < b.name), "directories ascend");
-        let mut buffer = Vec::with_capacity(self.files.len() * 64 + self.dirs.len() * 96);
-        let mut ends = Vec::with_capacity(self.files.len().max(self.dirs.len()));
-        for file in &self.files {
-            write_entry(&mut buffer, &file.name, [&file.checksum]);
-            ends.push(buffer.len());
-        }
-        push_offsets(&mut buffer, 0, ends.drain(..));
-        let dirs = buffer.len();
-        for dir in &self.dirs {
-            write_entry(&mut buffer, &dir.name, [&dir.tree, &dir.meta]);
-            ends.push(buffer.len());
-        }
-        push_offsets(&mut buffer, dirs, ends.drain(..));
-        seal(&mut buffer, dirs);
-        buffer
+        let files = self.files.iter().map(|f| (f.name.as_str(), Some([f.checksum])));
+        let dirs = self.dirs.iter().map(|d| (d.name.as_str(), Some([d.tree, d.meta])));
+        DirTreeBuf::default().edited(files, dirs)
     }
 
     /// Returns the checksum of the object.
@@ -101,23 +88,4 @@ impl DirTree {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.dirs.is_empty()
     }
-}
-
-/// Ends the object, whose list of directories starts at `dirs`.
-fn seal(buffer: &mut Vec<u8>, dirs: usize) {
-    push_offsets(buffer, 0, [dirs].into_iter());
-}
-
-/// Appends a tuple of a name and checksums. The end of the last checksum needs no offset, the
-/// other ends stand backwards.
-fn write_entry<const N: usize>(buffer: &mut Vec<u8>, name: &str, checksums: [&Checksum; N]) {
-    let start = buffer.len();
-    buffer.extend_from_slice(name.as_bytes());
-    buffer.push(0);
-    let name_end = buffer.len();
-    for checksum in checksums {
-        buffer.extend_from_slice(checksum.as_bytes());
-    }
-    let ends = (0..N).rev().map(|before| name_end + before * Checksum::LEN);
-    push_offsets(buffer, start, ends);
 }

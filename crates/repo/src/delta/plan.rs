@@ -31,8 +31,8 @@ impl DeltaPlan {
         self.parts.iter().map(|index| (*index, &self.superblock.parts[*index]))
     }
 
-    /// Bytes to be fetched: the parts that are surely needed and are not inline, and the files of the
-    /// fallback objects.
+    /// Bytes to be fetched: the parts that are surely needed and are not inline, and the files of
+    /// the fallback objects.
     pub fn bytes(&self) -> u64 {
         let outside = |(index, _): &(usize, &PartHeader)| {
             self.superblock.metadata.get(&self.superblock.name.part_path(*index)).is_none()

@@ -51,21 +51,17 @@ impl TreeAt {
                 Pair::Left(_) => continue,
             };
             let path = format!("{}{name}/", self.path);
-            if wants_dir(subdirs, &path) {
-                needs.add_dir(TreeAt { tree, base: beside.map(|[tree, _]| tree), path });
-                if beside.is_none_or(|[_, old]| old != meta) {
-                    needs.metas.push(meta);
-                }
+            if !wants_dir(subdirs, &path) {
+                continue;
+            }
+            if beside.is_none_or(|[_, old]| old != meta) {
+                needs.metas.push(meta);
+            }
+            let base = beside.map(|[tree, _]| tree);
+            if base != Some(tree) {
+                needs.below.push(TreeAt { tree, base, path });
             }
         }
         Ok(needs)
-    }
-}
-
-impl Needs {
-    fn add_dir(&mut self, dir: TreeAt) {
-        if dir.base != Some(dir.tree) {
-            self.below.push(dir);
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::traverse::ChecksumSet;
 use crate::{ImportMethod, Repo, RepoError, Result, Transaction};
 
 /// So few steps are done by the calling thread: to wake the others takes longer.
-const FEW: usize = 16;
+const AWAKENING: usize = 16;
 
 /// Brings over the objects of one tree, level by level: the directories of a level by several
 /// threads, then the files they name.
@@ -48,7 +48,7 @@ impl TreeImport<'_> {
             self.import(&trees)?;
             self.stats.dirtrees_scanned += pending.len() as u64;
             let scanned: Outcome<Vec<Needs>> = match pending.len() {
-                0..FEW => pending.iter().map(|p| self.scan(p)).collect(),
+                0..AWAKENING => pending.iter().map(|p| self.scan(p)).collect(),
                 _ => pending.par_iter().map(|p| self.scan(p)).collect(),
             };
             let mut level = Level::default();
@@ -80,7 +80,7 @@ impl TreeImport<'_> {
 
     fn import(&mut self, names: &[ObjectName]) -> Outcome<()> {
         let methods: Result<Vec<ImportMethod>> = match names.len() {
-            0..FEW => names.iter().map(|name| self.import_one(name)).collect(),
+            0..AWAKENING => names.iter().map(|name| self.import_one(name)).collect(),
             _ => names.par_iter().map(|name| self.import_one(name)).collect(),
         };
         for (name, method) in names.iter().zip(methods?) {

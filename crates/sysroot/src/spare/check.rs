@@ -140,3 +140,35 @@ fn changed_root(sysroot: &Sysroot, tree: &Dir, root: TreeId) -> Result<Option<St
         + expected.files.iter().filter(|f| sealed(f.name.as_str())).count();
     Ok((names != wanted).then(|| "an entry of its root directory is gone".to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SysrootError;
+
+    /// Guards that no directory is left out by several threads, and that it is the first of what
+    /// they find that is told, an error too.
+    #[test]
+    fn the_first_is_found() {
+        let items: Vec<usize> = (0..300).collect();
+        for threads in [1, 4] {
+            for first in [0, 1, 150, 298, 299] {
+                let looked = Mutex::new(Vec::new());
+                let look = |item: &usize| {
+                    looked.lock().expect("no holder panics").push(*item);
+                    Ok((*item >= first).then_some(*item))
+                };
+                assert_eq!(first_of(&items, threads, look).expect("nothing fails"), Some(first));
+                let mut looked = looked.into_inner().expect("no holder panics");
+                looked.sort_unstable();
+                assert!(looked.starts_with(&items[..=first]), "none twice, none left out");
+            }
+            assert_eq!(first_of(&items, threads, |_| Ok(None::<usize>)).expect("nothing"), None);
+            let fail = |item: &usize| match *item {
+                7 => Err(SysrootError::Refused("seven".into())),
+                _ => Ok((*item > 7).then_some(*item)),
+            };
+            assert!(first_of(&items, threads, fail).is_err(), "what fails first is told");
+        }
+    }
+}

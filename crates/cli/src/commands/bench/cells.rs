@@ -93,7 +93,7 @@ pub fn run(args: &DeployBenchArgs, cx: &Context, peer: Peer) -> Result<Results> 
             "run it as root, or `demo` as an ordinary user",
         ));
     }
-    let image = args.image.map(|size| Image::mount(&scratch.path(), size)).transpose()?;
+    let image = args.image.map(|size| Image::mount(&scratch.path(), size, &cx.ui)).transpose()?;
     let place = image.as_ref().map_or(scratch.path(), |image| image.path().to_path_buf());
     let results = run_in(args, cx, peer, &place);
     drop(image);

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::commands::lab::peer::run;
 use crate::error::{Context as _, Result};
+use crate::ui::Ui;
 
 /// An ext4 image, mounted; unmounted when the value is dropped.
 #[derive(Debug)]
@@ -14,9 +15,11 @@ pub struct Image {
 }
 
 impl Image {
-    /// Makes and mounts a sparse image of `size` bytes below `dir`.
+    /// Makes and mounts a sparse image of `size` bytes below `dir`. Says where what is written
+    /// takes memory and time twice, which no disk does: the loop device is to go past the page
+    /// cache, and not every file system below can.
     #[expect(clippy::disallowed_methods, reason = "an image is no part of a sysroot")]
-    pub fn mount(dir: &Path, size: u64) -> Result<Image> {
+    pub fn mount(dir: &Path, size: u64, ui: &Ui) -> Result<Image> {
         let (image, mount) = (dir.join("image"), dir.join("mount"));
         let file = File::create_new(&image).context(format!("making {}", image.display()))?;
         file.set_len(size).context(format!("making {}", image.display()))?;
@@ -25,8 +28,18 @@ impl Image {
         std::fs::create_dir(&mount).context(format!("making {}", mount.display()))?;
         let mut command = Command::new("mount");
         run(with(command.args(["-o", "loop"]).arg(&image).arg(&mount)))?;
-        avoid_second_cache(&mount);
-        Ok(Image { mount })
+        let image = Image { mount };
+        if let Err(e) = image.go_past_the_cache() {
+            ui.words(format_args!("the image is cached twice, which slows down both: {e}"))?;
+        }
+        Ok(image)
+    }
+
+    fn go_past_the_cache(&self) -> Result<()> {
+        let mut find = Command::new("findmnt");
+        let found = run(with(find.args(["--noheadings", "--output", "SOURCE"]).arg(&self.mount)))?;
+        let mut set = Command::new("losetup");
+        run(with(set.args(["--direct-io=on", found.output.trim()]))).map(drop)
     }
 
     /// Where it is mounted.
@@ -39,17 +52,6 @@ impl Drop for Image {
     fn drop(&mut self) {
         // What holds it busy is not ours to end; the message of `umount` goes to the terminal.
         let _ = Command::new("umount").arg(&self.mount).status();
-    }
-}
-
-/// Lets the loop device go past the page cache: a disk has none, and with one all that is written
-/// takes memory and time twice. Where the file system below cannot, that is how it is measured.
-fn avoid_second_cache(mount: &Path) {
-    let mut find = Command::new("findmnt");
-    let found = find.args(["--noheadings", "--output", "SOURCE"]).arg(mount).output();
-    if let Ok(output) = found {
-        let device = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        let _ = Command::new("losetup").args(["--direct-io=on", &device]).output();
     }
 }
 

@@ -58,7 +58,8 @@ impl Ground {
                 "run it as root",
             ));
         }
-        let image = args.image.map(|size| Image::mount(&scratch.path(), size)).transpose()?;
+        let image =
+            args.image.map(|size| Image::mount(&scratch.path(), size, &cx.ui)).transpose()?;
         let place = image.as_ref().map_or(scratch.path(), |image| image.path().to_path_buf());
         let dir = Fs::new().open_dir(&place)?;
         cx.ui.words("making the tree")?;
