@@ -176,10 +176,9 @@ impl DirAttributes {
         Ok(DirAttributes { stat: dir.stat_self()?, xattrs })
     }
 
-    /// These attributes put over those of the default directory, whose further extended
-    /// attributes stay.
-    pub(crate) fn over(mut self, default: &DirAttributes) -> DirAttributes {
-        for (name, value) in &default.xattrs {
+    /// These attributes put over those a directory has, whose further extended attributes stay.
+    pub(crate) fn over(mut self, present: &DirAttributes) -> DirAttributes {
+        for (name, value) in &present.xattrs {
             if !self.xattrs.iter().any(|(n, _)| n == name) {
                 self.xattrs.push((name.clone(), value.clone()));
             }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use trefoil_format::checksum::Checksum;
 use trefoil_fsat::{Dir, FileKind, Stat};
@@ -25,6 +25,7 @@ pub(crate) enum Want<'p> {
     /// entries show, or over nothing.
     Dir {
         source: &'p Path,
+        before: &'p [PathBuf],
         over: Option<Found>,
     },
 }
@@ -58,9 +59,9 @@ impl<'a> Desired<'a> {
             View::Node(Node::Copy { source, stat, id, may_equal_default }) => {
                 Want::Copy { source, stat, id: *id, may_equal_default: *may_equal_default }
             }
-            View::Node(Node::Dir { source, opaque: true }) => Want::Dir { source, over: None },
-            View::Node(Node::Dir { source, opaque: false }) => {
-                Want::Dir { source, over: self.defaults.find(path)? }
+            View::Node(Node::Dir { source, before, opaque }) => {
+                let over = if *opaque { None } else { self.defaults.find(path)? };
+                Want::Dir { source, before, over }
             }
             View::Default => match self.defaults.find(path)? {
                 None => Want::Absent,

@@ -23,6 +23,9 @@ pub(crate) enum Node {
     /// A directory with the attributes of a local one.
     Dir {
         source: PathBuf,
+        /// Local ones whose extended attributes it was given before, the last one first: links
+        /// among the defaults lead the changes of several directories into this one.
+        before: Vec<PathBuf>,
         /// It is new: of the defaults below, nothing shows.
         opaque: bool,
     },

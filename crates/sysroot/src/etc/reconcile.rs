@@ -118,7 +118,7 @@ impl<'a> Builder<'a> {
         want: Want<'a>,
     ) -> Result<(DirAttributes, Relation, Checksum)> {
         let of = |root: &Dir, path: &Path| DirAttributes::of(&open(root, path)?, self.xattrs);
-        let Want::Dir { source, over } = want else {
+        let Want::Dir { source, before, over } = want else {
             let default = of(self.sources.new_defaults, path)?;
             let id = match want {
                 Want::Default(found) => found.id(),
@@ -127,7 +127,10 @@ impl<'a> Builder<'a> {
             let id = id.unwrap_or_else(|| default.id());
             return Ok((default, Relation::Default, id));
         };
-        let local = of(self.local(), source)?;
+        let mut local = of(self.local(), source)?;
+        for earlier in before {
+            local = local.over(&of(self.local(), earlier)?);
+        }
         let Some(found) = over else {
             let relation = match self.desired.defaults.find(path)? {
                 None => Relation::Added,

@@ -125,7 +125,9 @@ impl<'a> Simulation<'a> {
     fn drop_equal_dirs(&mut self, changes: &LocalChanges) -> Result<()> {
         let mut equal = Vec::new();
         for (path, node) in self.overlay.iter() {
-            if let Node::Dir { source, opaque: false } = node {
+            if let Node::Dir { source, before, opaque: false } = node
+                && before.is_empty()
+            {
                 let local = changes.default_dirs.get(source);
                 let default = self.between.new.find(path)?.and_then(Found::id);
                 if local.is_some() && local.copied() == default {
@@ -195,7 +197,10 @@ impl<'a> Simulation<'a> {
     ) {
         let source = source.to_path_buf();
         match stat.kind() {
-            FileKind::Directory => self.overlay.put(place, Node::Dir { source, opaque: true }),
+            FileKind::Directory => {
+                let node = Node::Dir { source, before: Vec::new(), opaque: true };
+                self.overlay.put(place, node);
+            }
             FileKind::Regular | FileKind::Symlink => {
                 let copy = Node::Copy { source, stat: *stat, id, may_equal_default };
                 self.overlay.put(place, copy);
@@ -236,7 +241,8 @@ impl<'a> Simulation<'a> {
                 if orphan && self.ensure_dir(above, blame)?.is_none() {
                     return Ok(None);
                 }
-                let node = Node::Dir { source: path.to_path_buf(), opaque: true };
+                let source = path.to_path_buf();
+                let node = Node::Dir { source, before: Vec::new(), opaque: true };
                 self.overlay.put(place.clone(), node);
                 Ok(Some(place))
             }
@@ -257,13 +263,19 @@ impl<'a> Simulation<'a> {
 
     fn set_attributes(&mut self, place: PathBuf, source: &Path) -> PathBuf {
         // The attributes of `etc` itself are always the default ones.
-        if !place.as_os_str().is_empty() {
-            let opaque = matches!(
-                self.overlay.view(&place),
-                View::Node(Node::Dir { opaque: true, .. }) | View::Hidden
-            );
-            self.overlay.put(place.clone(), Node::Dir { source: source.to_path_buf(), opaque });
+        if place.as_os_str().is_empty() {
+            return place;
         }
+        let (mut before, opaque) = match self.overlay.view(&place) {
+            View::Node(Node::Dir { source, before, opaque }) => {
+                let given = std::iter::once(source).chain(before);
+                (given.cloned().collect(), *opaque)
+            }
+            view => (Vec::new(), view == View::Hidden),
+        };
+        before.retain(|given| given != source);
+        let node = Node::Dir { source: source.to_path_buf(), before, opaque };
+        self.overlay.put(place.clone(), node);
         place
     }
 

@@ -141,6 +141,18 @@ fn parent_of_a_local_change_became_a_link() {
     assert!(done.plan.conflicts.iter().any(|c| c.kind == ConflictKind::ThroughLink));
 }
 
+/// A link leads to a directory that has local changes of its own: it takes the attributes of
+/// both, as libostree sets one after the other and takes none away.
+#[test]
+fn a_link_leads_to_a_directory_changed_locally() {
+    let first = [file("d/x", 1), file("e/y", 1)];
+    let local = [Op::Xattr("e".into(), 1), file("e/y", 2), file("d/new", 2)];
+    let link = Op::Link("d".into(), "e".into());
+    let Some(done) = merge(&first, &local, &[link]) else { return };
+    let etc = dir(&done.theirs.unwrap().join("etc/e"));
+    assert_eq!(etc.xattrs().unwrap(), [(b"user.t".to_vec(), b"1".to_vec())]);
+}
+
 /// Every way in which both sides can change a path is named, with what becomes of it.
 #[test]
 fn both_sides_changed() {
