@@ -6,7 +6,6 @@ use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::{Dir, File};
 
 use super::Transaction;
-use super::stage::Stage;
 use crate::{RepoMode, Result};
 
 const BUFFER: usize = 256 * 1024;
@@ -47,7 +46,7 @@ impl Transaction<'_> {
         }
         if present || !self.claim(object)? {
             dir.unlink(name)?;
-        } else if let Err(e) = dir.rename(name, self.stage.dir(), Stage::name_of(&object)) {
+        } else if let Err(e) = dir.rename(name, self.stage.dir(), self.stage.path_of(&object)?) {
             self.staged.lock().expect("no holder panics").remove(&object);
             return if e.is_cross_device() { Ok(None) } else { Err(e.into()) };
         } else {

@@ -9,7 +9,6 @@ use trefoil_format::object::{LoosePath, ObjectName, ObjectType};
 use trefoil_fsat::Dir;
 
 use super::Transaction;
-use super::stage::Stage;
 use crate::deep::FEW;
 use crate::{RepoError, Result};
 
@@ -83,11 +82,17 @@ impl Transaction<'_> {
 
     /// Renames staged objects to their places, which are in one folder.
     pub(super) fn publish_folder(&self, names: &[ObjectName]) -> Result<()> {
-        let [first, _, ..] = names else {
-            return names.iter().try_for_each(|name| self.publish_one(name));
-        };
-        let path = self.repo.object_path(first);
+        let Some(first) = names.first() else { return Ok(()) };
         let objects = self.repo.objects();
+        if let Some(folders) = self.stage.folders()
+            && folders.publish(self.stage.dir(), first, objects)?
+        {
+            return Ok(());
+        }
+        if names.len() == 1 {
+            return self.publish_one(first);
+        }
+        let path = self.repo.object_path(first);
         objects.ensure_dir(path.folder(), 0o775)?;
         let folder = objects.open_dir(path.folder())?;
         names.iter().try_for_each(|name| {
@@ -98,7 +103,7 @@ impl Transaction<'_> {
 
     fn publish_as(&self, name: &ObjectName, dir: &Dir, path: &str) -> Result<()> {
         let stage = self.stage.dir();
-        let staged = Stage::name_of(name);
+        let staged = self.stage.path_of(name)?;
         if !self.known.is_unasked(name) {
             return Ok(stage.rename(&*staged, dir, path)?);
         }

@@ -9,7 +9,6 @@ use trefoil_fsat::{File, FsError};
 
 use super::Transaction;
 use super::modes::write_error;
-use super::stage::Stage;
 use crate::{RepoError, RepoMode, Result};
 
 /// From this size on, sharing the blocks of a file is worth a name that may have to go again.
@@ -142,8 +141,12 @@ impl Transaction<'_> {
         self.write_stream(header, &mut io::Cursor::new(bytes).chain(reader), expected)
     }
 
-    /// A large file is likely to be there already: hashed first, it costs no writes then.
+    /// A large file is likely to be there already: hashed first, it costs no writes then. Not
+    /// so where there is nothing yet.
     fn write_large_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
+        if self.stage.folders().is_some() {
+            return self.write_stream(header, &mut &*file, None);
+        }
         let (checksum, size) = hash(header, file)?;
         if self.has_object(&ObjectName::new(checksum, ObjectType::File))? {
             self.note_size(checksum, ObjectType::File, size);
@@ -182,7 +185,7 @@ impl Transaction<'_> {
         self.budget.take(bytes.len() as u64)?;
         self.count_written(bytes.len() as u64);
         if let Some(target) = &header.symlink_target {
-            self.stage_link(&Stage::name_of(&name), header, target)?;
+            self.stage_link(&self.stage.path_of(&name)?, header, target)?;
             return Ok(checksum);
         }
         let file = self.stage.create(&name)?;
@@ -241,7 +244,8 @@ impl Transaction<'_> {
         let name = ObjectName::new(checksum, ObjectType::File);
         if self.claim(name)? {
             self.count_written(size);
-            self.stage.dir().rename(temp, self.stage.dir(), Stage::name_of(&name))?;
+            let path = self.stage.path_of(&name)?;
+            self.stage.dir().rename(temp, self.stage.dir(), path)?;
         } else {
             self.stage.dir().unlink(temp)?;
         }

@@ -4,7 +4,6 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::FsError;
 
-use super::stage::Stage;
 use super::{FileSource, Transaction};
 use crate::{Content, Repo, RepoError, RepoMode, Result};
 
@@ -76,7 +75,7 @@ impl Transaction<'_> {
     /// False where the file system does not allow this link; the object is copied then.
     fn link_object(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
         let path = from.object_path(name);
-        match from.objects().link(&*path, self.stage.dir(), Stage::name_of(name)) {
+        match from.objects().link(&*path, self.stage.dir(), self.stage.path_of(name)?) {
             Ok(()) => {
                 self.staged.lock().expect("no holder panics").insert(*name);
                 self.count_linked(name);
@@ -117,7 +116,7 @@ impl Transaction<'_> {
         if !trusted || !self.is_staged(&found) {
             return Err(mismatch(name, actual));
         }
-        let (from, to) = (Stage::name_of(&found), Stage::name_of(name));
+        let (from, to) = (self.stage.path_of(&found)?, self.stage.path_of(name)?);
         // A second name, since another object may be what this content makes.
         self.stage.dir().link(from, self.stage.dir(), to)?;
         self.staged.lock().expect("no holder panics").insert(*name);

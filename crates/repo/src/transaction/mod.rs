@@ -10,6 +10,7 @@ mod adopt;
 mod archived;
 mod claim;
 mod file;
+mod folders;
 mod import;
 mod modes;
 mod resume;
@@ -198,7 +199,7 @@ impl<'r> Transaction<'r> {
     pub fn load_metadata(&self, kind: ObjectType, checksum: &Checksum) -> Result<Vec<u8>> {
         let name = ObjectName::new(*checksum, kind);
         if self.is_staged(&name) {
-            return Ok(self.stage.dir().read(Stage::name_of(&name), MAX_METADATA_SIZE)?);
+            return Ok(self.stage.dir().read(self.stage.path_of(&name)?, MAX_METADATA_SIZE)?);
         }
         self.repo.load_metadata(kind, checksum)
     }

@@ -3,7 +3,7 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::object::{MAX_METADATA_SIZE, ObjectName, ObjectType};
 
 use super::Transaction;
-use super::stage::{Leftover, Stage};
+use super::stage::Leftover;
 use crate::{Repo, Result};
 
 impl Repo {
@@ -31,7 +31,7 @@ impl Repo {
 impl Transaction<'_> {
     /// The object that a left file is, if it is whole and wanted; else the file is deleted.
     fn examine(&self, file: &str) -> Result<Option<ObjectName>> {
-        let name = file.parse::<ObjectName>().ok().filter(|name| Stage::name_of(name) == file);
+        let name = file.parse::<ObjectName>().ok().filter(|name| name.to_string() == file);
         if let Some(name) = name
             && !self.repo.has_own_object(&name)?
             && self.is_whole(file, &name)

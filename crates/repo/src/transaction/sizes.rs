@@ -13,7 +13,6 @@ use trefoil_format::sizes::{self, ObjectSize};
 use trefoil_fsat::FsError;
 
 use super::Transaction;
-use super::stage::Stage;
 use crate::{Content, Repo, RepoMode, Result};
 
 /// The objects of the commit that is being made and their unpacked sizes, once they are asked
@@ -83,7 +82,7 @@ impl Transaction<'_> {
     /// every object again to learn it; what is stored is what a pull will transfer.
     fn archived_size(&self, name: &ObjectName) -> Result<u64> {
         if self.is_staged(name) {
-            return Ok(self.stage.dir().stat(Stage::name_of(name))?.size);
+            return Ok(self.stage.dir().stat(self.stage.path_of(name)?)?.size);
         }
         let mut repo = Some(self.repo);
         while let Some(archive) = repo.filter(|repo| repo.mode() == RepoMode::Archive) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use trefoil_format::object::ObjectName;
 use trefoil_fsat::{Dir, File, Lock, LockMode};
 
+use super::folders::Folders;
 use crate::{Repo, RepoError, Result};
 
 /// libostree's names below `tmp/`, and its lock file beside each: it removes those of an earlier
@@ -27,6 +28,7 @@ pub(super) struct Stage {
     tmp: Dir,
     dir: Dir,
     name: String,
+    folders: Option<Folders>,
     temps: AtomicU64,
     made: OnceLock<Made>,
     keep: AtomicBool,
@@ -75,10 +77,17 @@ impl Stage {
             tmp.ensure_dir(&name, 0o700)?;
             let dir = tmp.open_dir(&name)?;
             remove_expired(&tmp, repo.config().tmp_expiry)?;
+            // What may be gone on with lies flat: the repository need not be empty then.
+            // What may be gone on with lies flat: by then the repository may have objects.
+            let folders = match leftover {
+                Leftover::Remove => Folders::of(repo)?,
+                Leftover::Keep => None,
+            };
             return Ok(Stage {
                 tmp,
                 dir,
                 name,
+                folders,
                 temps: AtomicU64::new(0),
                 made: OnceLock::new(),
                 keep: AtomicBool::new(leftover == Leftover::Keep),
@@ -101,9 +110,16 @@ impl Stage {
         self.keep.store(false, Relaxed);
     }
 
-    /// The name of a staged object.
-    pub fn name_of(name: &ObjectName) -> String {
-        name.to_string()
+    /// The folders objects are staged in, if the repository had no objects when the transaction
+    /// began.
+    pub fn folders(&self) -> Option<&Folders> {
+        self.folders.as_ref()
+    }
+
+    /// The path of a staged object, its folder made.
+    pub fn path_of(&self, name: &ObjectName) -> Result<String> {
+        let folded = self.folders.as_ref().map(|folders| folders.path_of(&self.dir, name));
+        Ok(folded.transpose()?.flatten().unwrap_or_else(|| name.to_string()))
     }
 
     /// A name for content whose checksum is not known yet.
@@ -113,7 +129,7 @@ impl Stage {
 
     /// Creates the file of a metadata or regular content object.
     pub fn create(&self, name: &ObjectName) -> Result<File> {
-        let file = self.dir.create_file(Stage::name_of(name), OBJECT_MODE)?;
+        let file = self.dir.create_file(self.path_of(name)?, OBJECT_MODE)?;
         // Objects are for every reader of the repository, whatever the mask of this process.
         let masked = match self.made.get() {
             Some(made) => made.masked,

@@ -9,6 +9,7 @@ mod archive_tools;
 mod archives;
 mod bench;
 mod crash;
+mod empty;
 mod every_way;
 mod export;
 mod generated;
