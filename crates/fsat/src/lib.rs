@@ -13,6 +13,7 @@
 
 mod copy;
 mod dir;
+mod direct;
 mod entries;
 mod error;
 mod file;
@@ -29,6 +30,7 @@ mod xattr;
 pub use copy::CopyMethod;
 
 pub use dir::Dir;
+pub use direct::{DirectWriter, Pages};
 pub use entries::{DirEntry, FileKind};
 pub use error::{FsError, Result};
 pub use file::File;

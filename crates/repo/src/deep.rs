@@ -1,4 +1,6 @@
 use std::io;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 
 use trefoil_fsat::FsError;
 
@@ -15,10 +17,15 @@ pub(crate) const FEW: usize = 256;
 /// And how deep that part may be.
 pub(crate) const SHALLOW: usize = 32;
 
+/// Threads for each core: while one waits for the disk, which writes past the page cache do,
+/// another hashes.
+const THREADS: usize = 2;
+
 /// Runs `work`, which recurses over a tree and spreads over all cores, on threads with stacks
 /// that are deep enough.
 pub(crate) fn on_deep_stacks<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
+    let threads = THREADS * available_parallelism().map_or(1, NonZero::get);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build();
     let pool = pool.map_err(|e| FsError::new("start worker threads", "", io::Error::other(e)))?;
     pool.install(work)
 }

@@ -1,14 +1,13 @@
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::atomic::Ordering::Relaxed;
 
-use flate2::write::DeflateEncoder;
 use trefoil_format::checksum::Checksum;
-use trefoil_format::file::{ArchiveHeader, FileHeader};
+use trefoil_format::file::FileHeader;
 use trefoil_format::object::{ObjectName, ObjectType};
-use trefoil_fsat::{File, FsError};
+use trefoil_fsat::{DirectWriter, File, FsError, Pages};
 
 use super::Transaction;
-use super::modes::write_error;
+use super::stream::pieces;
 use crate::{RepoError, RepoMode, Result};
 
 /// From this size on, sharing the blocks of a file is worth a name that may have to go again.
@@ -16,6 +15,8 @@ const CLONED: u64 = 256 << 10;
 /// Files up to this size are held in memory: hashed first, and written only if new.
 const IN_MEMORY: u64 = 16 << 20;
 const BUFFER: usize = 256 * 1024;
+/// Files from this size on are written past the page cache where that is better.
+const DIRECT: usize = 1 << 20;
 
 /// Where the content of a new file object comes from.
 pub enum FileSource<'a> {
@@ -81,7 +82,7 @@ impl Transaction<'_> {
             self.stage.dir().unlink(&temp)?;
             return Ok(None);
         }
-        let (checksum, size) = hash(header, &file)?;
+        let (checksum, size) = pieces(header, &mut &file, |_| Ok(()))?;
         self.check_mode(header, &checksum)?;
         self.finish_bare(&file, header)?;
         self.note_size(checksum, ObjectType::File, size);
@@ -109,7 +110,7 @@ impl Transaction<'_> {
     /// whole of it, and a small one is read by one call.
     fn write_small_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
         let size = size as usize;
-        let mut bytes = vec![0; size + 1];
+        let mut bytes = Pages::zeroed(size + 1);
         let mut hasher = header.hasher();
         let mut filled = 0;
         while filled < bytes.len() {
@@ -123,7 +124,7 @@ impl Transaction<'_> {
             }
         }
         // It has grown since.
-        self.write_small(header, &mut io::Cursor::new(bytes).chain(file), None)
+        self.write_small(header, &mut bytes.chain(file), None)
     }
 
     /// Reads up to the limit of memory, and goes over to a stream where there is more.
@@ -139,21 +140,6 @@ impl Transaction<'_> {
             return self.write_bytes(header, &bytes, expected);
         }
         self.write_stream(header, &mut io::Cursor::new(bytes).chain(reader), expected)
-    }
-
-    /// A large file is likely to be there already: hashed first, it costs no writes then. Not
-    /// so where there is nothing yet.
-    fn write_large_file(&self, header: &FileHeader, file: &File) -> Result<Checksum> {
-        if self.stage.folders().is_some() {
-            return self.write_stream(header, &mut &*file, None);
-        }
-        let (checksum, size) = hash(header, file)?;
-        if self.has_object(&ObjectName::new(checksum, ObjectType::File))? {
-            self.note_size(checksum, ObjectType::File, size);
-            return Ok(checksum);
-        }
-        file.rewind()?;
-        self.write_stream(header, &mut &*file, None)
     }
 
     fn write_bytes(
@@ -192,51 +178,13 @@ impl Transaction<'_> {
         if self.repo.mode() == RepoMode::Archive {
             self.write_archive(&file, header, bytes)?;
         } else {
-            file.write_all(bytes)?;
+            if bytes.len() >= DIRECT && self.stage.takes_direct_writes()? {
+                DirectWriter::new(&file).write_all(bytes)?;
+            } else {
+                file.write_all(bytes)?;
+            }
             self.finish_bare(&file, header)?;
         }
-        Ok(checksum)
-    }
-
-    /// Content too large for memory: written while it is hashed, named when it is known.
-    fn write_stream(
-        &self,
-        header: &FileHeader,
-        reader: &mut dyn Read,
-        expected: Option<&Checksum>,
-    ) -> Result<Checksum> {
-        let temp = self.stage.temp_name();
-        let file = self.stage.dir().create_file(&temp, 0o644)?;
-        let mut hasher = header.hasher();
-        let mut size = 0;
-        // The header of an archive object holds the size, which a stream tells only at its end.
-        let frame_len = ArchiveHeader { size: 0, header: header.clone() }.to_bytes().len();
-        if self.repo.mode() == RepoMode::Archive {
-            file.write_all(&vec![0; frame_len])?;
-            let mut deflate = DeflateEncoder::new(&file, self.compression());
-            copy(header, reader, |bytes| {
-                hasher.update(bytes);
-                size += bytes.len() as u64;
-                self.budget.take(bytes.len() as u64)?;
-                deflate.write_all(bytes).map_err(|e| write_error(&file, e))
-            })?;
-            deflate.finish().map_err(|e| write_error(&file, e))?;
-            file.rewind()?;
-            file.write_all(&ArchiveHeader { size, header: header.clone() }.to_bytes())?;
-        } else {
-            copy(header, reader, |bytes| {
-                hasher.update(bytes);
-                size += bytes.len() as u64;
-                self.budget.take(bytes.len() as u64)?;
-                Ok(file.write_all(bytes)?)
-            })?;
-            self.finish_bare(&file, header)?;
-        }
-        let checksum = hasher.finish();
-        check_expected(expected, &checksum)?;
-        self.check_mode(header, &checksum)?;
-        self.note_size(checksum, ObjectType::File, size);
-        self.adopt(&temp, checksum, size)?;
         Ok(checksum)
     }
 
@@ -270,35 +218,7 @@ pub(super) fn check_expected(expected: Option<&Checksum>, actual: &Checksum) -> 
     }
 }
 
-/// The checksum of the object, and the size of its content in bytes.
-fn hash(header: &FileHeader, file: &File) -> Result<(Checksum, u64)> {
-    let mut hasher = header.hasher();
-    let mut size = 0;
-    copy(header, &mut &*file, |bytes| {
-        hasher.update(bytes);
-        size += bytes.len() as u64;
-        Ok(())
-    })?;
-    Ok((hasher.finish(), size))
-}
-
-fn copy(
-    header: &FileHeader,
-    reader: &mut dyn Read,
-    mut sink: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => sink(&buffer[..n])?,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(read_error(header, e)),
-        }
-    }
-}
-
-fn read_error(header: &FileHeader, source: io::Error) -> RepoError {
+pub(super) fn read_error(header: &FileHeader, source: io::Error) -> RepoError {
     let what = if header.symlink_target.is_some() { "link" } else { "content" };
     FsError::new("read", format!("{what} of a new object"), source).into()
 }

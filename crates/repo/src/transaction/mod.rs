@@ -16,6 +16,7 @@ mod modes;
 mod resume;
 mod sizes;
 mod stage;
+mod stream;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;

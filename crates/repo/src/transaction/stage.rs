@@ -31,6 +31,7 @@ pub(super) struct Stage {
     folders: Option<Folders>,
     temps: AtomicU64,
     made: OnceLock<Made>,
+    takes_direct_writes: OnceLock<bool>,
     keep: AtomicBool,
     _lock: Lock,
 }
@@ -90,6 +91,7 @@ impl Stage {
                 folders,
                 temps: AtomicU64::new(0),
                 made: OnceLock::new(),
+                takes_direct_writes: OnceLock::new(),
                 keep: AtomicBool::new(leftover == Leftover::Keep),
                 _lock: lock,
             });
@@ -143,6 +145,17 @@ impl Stage {
             file.set_mode(OBJECT_MODE)?;
         }
         Ok(file)
+    }
+
+    /// As [`Dir::takes_direct_writes`], asked once.
+    pub fn takes_direct_writes(&self) -> Result<bool> {
+        match self.takes_direct_writes.get() {
+            Some(known) => Ok(*known),
+            None => {
+                let asked = self.dir.takes_direct_writes()?;
+                Ok(*self.takes_direct_writes.get_or_init(|| asked))
+            }
+        }
     }
 
     /// Whether a file has this owner when it is created here.

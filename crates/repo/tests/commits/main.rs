@@ -14,6 +14,7 @@ mod every_way;
 mod export;
 mod generated;
 mod index;
+mod large;
 mod links;
 mod neighbours;
 mod options;
