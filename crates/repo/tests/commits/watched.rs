@@ -21,7 +21,9 @@ use crate::told_random::{Dice, Edited};
 /// Both ways to be told, where we may.
 pub fn backends() -> Vec<Backend> {
     let mut backends = vec![Backend::Inotify];
-    let probe = Fs::new().open_dir(std::env::temp_dir()).unwrap();
+    // Not the folder of all of them: tests of other things mount something there.
+    let place = tempfile::TempDir::new().unwrap();
+    let probe = Fs::new().open_dir(place.path()).unwrap();
     if have("fanotify (root, kernel 5.17)", notifier(&probe, Backend::Fanotify).is_ok()) {
         backends.push(Backend::Fanotify);
     }
