@@ -10,10 +10,23 @@ use crate::error::{CliError, Result};
 
 /// The seconds since 1970 that `text` means, in any form GNU `date` takes.
 pub fn parse(text: &str) -> Result<i64> {
+    if let Some(seconds) = counted(text) {
+        return Ok(seconds);
+    }
     match parse_datetime::parse_datetime(text) {
         Ok(time) => Ok(time.unix_epoch_second()),
         Err(_) => Err(CliError::failed(format!("Could not parse '{text}'"))),
     }
+}
+
+/// What a plain `@SECONDS` means, which needs no time zone: to ask for that of the machine, as
+/// the parser of all other forms does at once, reads all directories of zones there are.
+fn counted(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('@')?;
+    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+    let plain = !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit());
+    let time = Timestamp::from_second(digits.parse().ok().filter(|_| plain)?).ok()?;
+    Some(time.as_second())
 }
 
 /// `2026-11-23 13:17:00 +0000`; `None` beyond the year 9999. Times before 1970 are numbers that
@@ -89,6 +102,20 @@ mod tests {
             super::parse(text).expect(text);
         }
         super::parse("no date").expect_err("words are no date");
+    }
+
+    /// Guards that seconds mean the same without the parser of everything else, and that what
+    /// only looks like seconds is left to it.
+    #[test]
+    fn seconds_are_read_as_they_are_otherwise() {
+        for text in ["@0", "@1700000000", "@-1", "@007", "@-62135596800", "@253402207200"] {
+            let seconds = super::counted(text).expect(text);
+            let time = parse_datetime::parse_datetime(text).expect(text);
+            assert_eq!(time.unix_epoch_second(), seconds, "{text}");
+        }
+        for text in ["@", "@-", "@+5", "@1.5", "@ 5", "@5 ", "5", "@--5", "@99999999999999"] {
+            assert_eq!(super::counted(text), None, "{text}");
+        }
     }
 
     /// Guards the layout of dates in `log` and `summary -v`.
