@@ -29,19 +29,34 @@ pub struct RefTarget {
     pub alias: Option<String>,
 }
 
+/// The new file of a ref, and what is to be its name.
+#[derive(Debug)]
+pub(crate) struct StagedRef<'d> {
+    file: StagedFile<'d>,
+    dir: Dir,
+    name: String,
+}
+
+impl StagedRef<'_> {
+    /// Moves the ref; makes its name durable if `sync`.
+    pub(crate) fn publish(self, sync: bool) -> Result<()> {
+        self.file.publish(&self.dir, &self.name, sync)
+    }
+}
+
 /// New files of local refs that do not have their names yet.
 #[derive(Debug)]
-pub struct StagedRefs(Vec<StagedFile>);
+pub struct StagedRefs<'r>(Vec<StagedRef<'r>>);
 
-impl StagedRefs {
+impl StagedRefs<'_> {
     /// Makes each of them durable.
     pub fn sync(&self) -> Result<()> {
-        self.0.iter().try_for_each(StagedFile::sync)
+        self.0.iter().try_for_each(|staged| staged.file.sync())
     }
 
     /// Gives them their names, which are not synced.
     pub fn publish(self) -> Result<()> {
-        self.0.into_iter().try_for_each(|file| file.publish(false))
+        self.0.into_iter().try_for_each(|staged| staged.publish(false))
     }
 }
 
@@ -175,9 +190,17 @@ impl Repo {
         self.write_ref(&plain_base(refspec), refspec.name.as_str(), target, self.config().fsync)
     }
 
-    /// The first half of [`Repo::set_ref`]: writes the new file below `tmp`, not synced.
-    pub(crate) fn stage_ref(&self, refspec: &Refspec, target: &Checksum) -> Result<StagedFile> {
-        self.stage_ref_at(&plain_base(refspec), refspec.name.as_str(), target)
+    /// The first half of [`Repo::set_ref`]: writes the new file as `temp`, which must not exist,
+    /// in `from`, a directory of the caller's in this repository. Not synced.
+    pub(crate) fn stage_ref<'d>(
+        &self,
+        refspec: &Refspec,
+        target: &Checksum,
+        from: &'d Dir,
+        temp: String,
+    ) -> Result<StagedRef<'d>> {
+        let (dir, name) = self.place_of_ref(&plain_base(refspec), refspec.name.as_str())?;
+        Ok(StagedRef { file: StagedFile::write(from, temp, &ref_content(target))?, dir, name })
     }
 
     /// As [`Repo::set_ref`] for a local ref that is only a hint: a power cut may bring back what
@@ -199,7 +222,7 @@ impl Repo {
     pub fn stage_hint_refs<'a>(
         &self,
         refs: impl IntoIterator<Item = (&'a RefName, &'a Checksum)>,
-    ) -> Result<StagedRefs> {
+    ) -> Result<StagedRefs<'_>> {
         let stage = |(name, target): (&RefName, &Checksum)| {
             self.stage_ref_at("refs/heads", name.as_str(), target)
         };
@@ -252,18 +275,24 @@ impl Repo {
         };
         let staged = self.stage_ref_at(base, name, target)?;
         if sync {
-            staged.sync()?;
+            staged.file.sync()?;
         }
         staged.publish(sync)
     }
 
-    fn stage_ref_at(&self, base: &str, name: &str, target: &Checksum) -> Result<StagedFile> {
+    fn stage_ref_at(&self, base: &str, name: &str, target: &Checksum) -> Result<StagedRef<'_>> {
+        let (dir, name) = self.place_of_ref(base, name)?;
+        Ok(StagedRef { file: self.stage_file(&ref_content(target))?, dir, name })
+    }
+
+    /// The directory for the file of a ref, and its name there, which no directory has any more.
+    fn place_of_ref(&self, base: &str, name: &str) -> Result<(Dir, String)> {
         if Checksum::from_hex(name).is_ok() {
             return Err(RepoError::Refused(format!("Rev name '{name}' looks like a checksum")));
         }
         let (dir, file) = self.ref_dir(base, name)?;
         self.clear_empty_dir(&dir, &file, base, name)?;
-        self.stage_file(dir, file, format!("{target}\n").as_bytes())
+        Ok((dir, file))
     }
 
     /// Opens the directory a ref file lies in, made as needed, and gives the file name.
@@ -290,6 +319,10 @@ impl Repo {
         dir.remove_all(file)?;
         Ok(())
     }
+}
+
+fn ref_content(target: &Checksum) -> Vec<u8> {
+    format!("{target}\n").into_bytes()
 }
 
 /// Where a ref lies that belongs to no collection but this repository's.

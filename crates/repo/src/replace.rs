@@ -2,53 +2,59 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use trefoil_fsat::{Dir, File};
 
-use crate::{Repo, Result};
+use crate::{Repo, RepoError, Result};
 
 /// The new content of a file, below `tmp` until it is published. Dropped before, it goes.
 #[derive(Debug)]
-pub(crate) struct StagedFile {
-    temp: Temp,
+pub(crate) struct StagedFile<'d> {
+    temp: Temp<'d>,
     file: File,
-    dir: Dir,
-    name: String,
 }
 
 /// A name below `tmp` that goes with its owner, unless it was renamed.
 #[derive(Debug)]
-struct Temp {
-    repo: Dir,
+struct Temp<'d> {
+    from: &'d Dir,
     path: String,
     renamed: bool,
 }
 
-impl Temp {
+impl Temp<'_> {
     fn rename(mut self, dir: &Dir, name: &str) -> Result<()> {
-        self.repo.rename(&self.path, dir, name)?;
+        self.from.rename(&self.path, dir, name)?;
         self.renamed = true;
         Ok(())
     }
 }
 
-impl Drop for Temp {
+impl Drop for Temp<'_> {
     /// What cannot be removed goes when it is old.
     fn drop(&mut self) {
         if !self.renamed {
-            let _ = self.repo.unlink_opt(&self.path);
+            let _ = self.from.unlink_opt(&self.path);
         }
     }
 }
 
-impl StagedFile {
+impl<'d> StagedFile<'d> {
+    /// Writes `bytes` to the new file `path` of `from`; nothing is synced yet.
+    pub(crate) fn write(from: &'d Dir, path: String, bytes: &[u8]) -> Result<Self> {
+        let file = from.create_file(&path, 0o644)?;
+        let staged = StagedFile { temp: Temp { from, path, renamed: false }, file };
+        staged.file.write_all(bytes)?;
+        Ok(staged)
+    }
+
     /// Makes the content durable.
     pub(crate) fn sync(&self) -> Result<()> {
         Ok(self.file.sync()?)
     }
 
     /// Gives it its name in one step; makes the name durable if `sync`.
-    pub(crate) fn publish(self, sync: bool) -> Result<()> {
-        self.temp.rename(&self.dir, &self.name)?;
+    pub(crate) fn publish(self, dir: &Dir, name: &str, sync: bool) -> Result<()> {
+        self.temp.rename(dir, name)?;
         if sync {
-            self.dir.sync()?;
+            dir.sync()?;
         }
         Ok(())
     }
@@ -68,18 +74,22 @@ impl Repo {
         bytes: &[u8],
         sync: bool,
     ) -> Result<()> {
-        let staged = self.stage_file(dir.try_clone()?, name.to_string(), bytes)?;
+        let staged = self.stage_file(bytes)?;
         if sync {
             staged.sync()?;
         }
-        staged.publish(sync)
+        staged.publish(dir, name, sync)
     }
 
     /// The first half of [`Repo::replace_file`]: nothing is synced yet.
-    pub(crate) fn stage_file(&self, dir: Dir, name: String, bytes: &[u8]) -> Result<StagedFile> {
-        let (temp, file) = self.unique_temp()?;
-        file.write_all(bytes)?;
-        Ok(StagedFile { temp, file, dir, name })
+    pub(crate) fn stage_file(&self, bytes: &[u8]) -> Result<StagedFile<'_>> {
+        loop {
+            match StagedFile::write(self.dir(), temp_path("replace"), bytes) {
+                // Of a dead process, or of a live one in another pid namespace.
+                Err(RepoError::Fs(e)) if e.is_exists() => {}
+                staged => return staged,
+            }
+        }
     }
 
     /// As [`Repo::replace_file`] for a symbolic link.
@@ -90,29 +100,11 @@ impl Repo {
                 Err(e) if e.is_exists() => {}
                 made => {
                     made?;
-                    self.temp(path)?.rename(dir, name)?;
+                    Temp { from: self.dir(), path, renamed: false }.rename(dir, name)?;
                     return Ok(dir.sync()?);
                 }
             }
         }
-    }
-
-    fn unique_temp(&self) -> Result<(Temp, File)> {
-        loop {
-            let path = temp_path("replace");
-            match self.dir().create_file(&path, 0o644) {
-                // Of a dead process, or of a live one in another pid namespace.
-                Err(e) if e.is_exists() => {}
-                made => {
-                    let file = made?;
-                    return Ok((self.temp(path)?, file));
-                }
-            }
-        }
-    }
-
-    fn temp(&self, path: String) -> Result<Temp> {
-        Ok(Temp { repo: self.dir().try_clone()?, path, renamed: false })
     }
 }
 

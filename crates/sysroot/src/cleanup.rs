@@ -211,16 +211,20 @@ fn prefix(version: BootVersion) -> String {
 
 /// How the refs of one boot version become those of a list of deployments.
 #[derive(Debug)]
-pub(crate) struct RefSet {
-    staged: StagedRefs,
+pub(crate) struct RefSet<'r> {
+    staged: StagedRefs<'r>,
     surplus: Vec<RefName>,
     changes: bool,
 }
 
-impl RefSet {
+impl<'r> RefSet<'r> {
     /// Writes the new files. They are to be durable before [`RefSet::publish`]: a ref without
     /// its content would be in the way of both programs.
-    pub(crate) fn stage(repo: &Repo, version: BootVersion, commits: &[Checksum]) -> Result<RefSet> {
+    pub(crate) fn stage(
+        repo: &'r Repo,
+        version: BootVersion,
+        commits: &[Checksum],
+    ) -> Result<RefSet<'r>> {
         let prefix = prefix(version);
         let mut present = repo.list_refs(Some(&prefix))?;
         let mut changed = Vec::new();

@@ -127,7 +127,7 @@ impl Repo {
     /// has stays.
     pub fn remove_abandoned(&self) -> Result<()> {
         match self.dir().open_dir_opt("tmp")? {
-            Some(tmp) => stage::remove_abandoned(&tmp, self.boot_id()),
+            Some(tmp) => stage::remove_abandoned(&tmp, &tmp.entries()?, self.boot_id()),
             None => Ok(()),
         }
     }
@@ -278,8 +278,10 @@ impl<'r> Transaction<'r> {
         let repo = self.repo;
         let targets: Option<Vec<_>> =
             refs.iter().map(|(r, target)| Some((r, (*target)?))).collect();
-        let stage = |(refspec, target): (&Refspec, Checksum)| repo.stage_ref(refspec, &target);
-        let new = targets.map(|t| t.into_iter().map(stage).collect::<Result<Vec<_>>>());
+        let stage = |(at, (refspec, target)): (usize, (&Refspec, Checksum))| {
+            repo.stage_ref(refspec, &target, self.stage.dir(), format!("ref-{at}"))
+        };
+        let new = targets.map(|t| t.into_iter().enumerate().map(stage).collect::<Result<Vec<_>>>());
         if fsync {
             repo.objects().sync_fs()?;
         }
@@ -290,7 +292,7 @@ impl<'r> Transaction<'r> {
         if new.is_empty() {
             return Ok(());
         }
-        new.into_iter().try_for_each(|file| file.publish(fsync))?;
+        new.into_iter().try_for_each(|staged| staged.publish(fsync))?;
         repo.touch()
     }
 

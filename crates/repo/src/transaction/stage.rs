@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use trefoil_format::object::ObjectName;
-use trefoil_fsat::{Dir, File, Lock, LockMode};
+use trefoil_fsat::{Dir, DirEntry, File, Lock, LockMode};
 
 use super::folders::Folders;
 use crate::{Repo, RepoError, Result};
@@ -65,20 +65,20 @@ struct Made {
 impl Stage {
     pub fn new(repo: &Repo, leftover: Leftover) -> Result<Stage> {
         let boot_id = repo.boot_id();
-        repo.dir().ensure_dir("tmp", 0o775)?;
-        let tmp = repo.dir().open_dir("tmp")?;
-        remove_abandoned(&tmp, boot_id)?;
+        let tmp = open_tmp(repo)?;
+        let listed = tmp.entries()?;
+        remove_abandoned(&tmp, &listed, boot_id)?;
         let prefix = format!("{PREFIX}{boot_id}-{}", leftover.letter());
         for number in 0..MOST {
             let name = format!("{prefix}{number:05}");
             let Some(lock) = take_lock(&tmp, &name)? else { continue };
-            if leftover == Leftover::Remove {
+            // Of one that died since we looked.
+            if !tmp.ensure_dir(&name, 0o700)? && leftover == Leftover::Remove {
                 tmp.remove_all(&name)?;
+                tmp.mkdir(&name, 0o700)?;
             }
-            tmp.ensure_dir(&name, 0o700)?;
             let dir = tmp.open_dir(&name)?;
-            remove_expired(&tmp, repo.config().tmp_expiry)?;
-            // What may be gone on with lies flat: the repository need not be empty then.
+            remove_expired(&tmp, &listed, repo.config().tmp_expiry)?;
             // What may be gone on with lies flat: by then the repository may have objects.
             let folders = match leftover {
                 Leftover::Remove => Folders::of(repo)?,
@@ -172,14 +172,23 @@ impl Stage {
 impl Drop for Stage {
     /// What cannot be removed here is removed by the next transaction.
     fn drop(&mut self) {
-        // Of one that is kept only an empty one goes.
-        if self.keep.load(Relaxed) && self.tmp.rmdir(&self.name).is_err() {
+        // It is empty when all went well. Of one that is kept only an empty one goes.
+        let emptied = self.tmp.rmdir(&self.name).is_ok();
+        if !emptied && self.keep.load(Relaxed) {
             return;
         }
-        if self.tmp.remove_all(&self.name).is_ok() {
+        if emptied || self.tmp.remove_all(&self.name).is_ok() {
             let _ = self.tmp.unlink_opt(format!("{}{LOCK_SUFFIX}", self.name));
         }
     }
+}
+
+fn open_tmp(repo: &Repo) -> Result<Dir> {
+    if let Some(tmp) = repo.dir().open_dir_opt("tmp")? {
+        return Ok(tmp);
+    }
+    repo.dir().ensure_dir("tmp", 0o775)?;
+    Ok(repo.dir().open_dir("tmp")?)
 }
 
 /// Takes the lock of a staging name, `None` if a living process has it. The lock file may be
@@ -197,9 +206,9 @@ fn take_lock(tmp: &Dir, name: &str) -> Result<Option<Lock>> {
 /// Removes what dead transactions left behind: ours, and those of earlier boots. What may be gone
 /// on with in this boot stays: what pulls left behind, and what libostree did. Directories of the
 /// latter may have lost their lock file.
-pub(super) fn remove_abandoned(tmp: &Dir, boot_id: &str) -> Result<()> {
+pub(super) fn remove_abandoned(tmp: &Dir, listed: &[DirEntry], boot_id: &str) -> Result<()> {
     let this_boot = format!("{PREFIX}{boot_id}-");
-    for entry in tmp.entries()? {
+    for entry in listed {
         let Some(name) = entry.name.to_str() else { continue };
         let name = name.strip_suffix(LOCK_SUFFIX).unwrap_or(name);
         let ours = |rest: &str| {
@@ -220,11 +229,12 @@ pub(super) fn remove_abandoned(tmp: &Dir, boot_id: &str) -> Result<()> {
 /// Removes what lies in `tmp` for longer than it may and is no staging directory: temporary files
 /// of writers that died, of whatever program. The time now is that of the file system, which
 /// has just made a name in `tmp`. What counts is the last change of any kind: a link to an
-/// object that somebody made right now has the old times of the object.
-fn remove_expired(tmp: &Dir, expiry: Duration) -> Result<()> {
+/// object that somebody made right now has the old times of the object. What came after `listed`
+/// was read is not old.
+fn remove_expired(tmp: &Dir, listed: &[DirEntry], expiry: Duration) -> Result<()> {
     let mut oldest = tmp.stat_self()?.mtime;
     oldest.sec = oldest.sec.saturating_sub_unsigned(expiry.as_secs());
-    for entry in tmp.entries()? {
+    for entry in listed {
         let name = entry.name.to_string_lossy();
         if name == CACHE || name.starts_with(PREFIX) {
             continue;

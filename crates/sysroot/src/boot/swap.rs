@@ -268,18 +268,18 @@ fn sync_boot(sysroot: &Sysroot) -> Result<()> {
 
 /// The new files of the refs `ostree/MAJOR/MINOR/N`, which name the commits for others that
 /// prune the repository. Refs that are right already stay untouched.
-fn stage_refs(
-    sysroot: &Sysroot,
+fn stage_refs<'s>(
+    sysroot: &'s Sysroot,
     version: BootVersion,
     deployments: &[Deployment],
-) -> Result<RefSet> {
+) -> Result<RefSet<'s>> {
     let staged = sysroot.staged().into_iter();
     let commits: Vec<Checksum> = staged.chain(deployments).map(|d| d.checksum).collect();
     RefSet::stage(sysroot.repo(), version, &commits).during(generating)
 }
 
 /// Gives them their names, once they are durable and before they are needed.
-fn publish_refs(sysroot: &Sysroot, refs: RefSet) -> Result<()> {
+fn publish_refs(sysroot: &Sysroot, refs: RefSet<'_>) -> Result<()> {
     // Who prunes meanwhile sees the old set or the new one.
     let _unpruned = sysroot.repo().lock(LockMode::Shared)?;
     refs.publish(sysroot.repo()).during(generating)
