@@ -15,7 +15,8 @@ const DIR_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 /// A relative path of several components never leaves the directory and passes no symbolic
 /// link where something is opened, made, renamed or removed by it. What is looked at or linked
 /// from ([`Dir::stat`], [`Dir::read_link`], the first name of [`Dir::link`]) is named through
-/// directories that only trusted parties write, which saves two calls for each object.
+/// directories that only trusted parties write, which saves two calls for each object; what is
+/// put into them in numbers goes through [`OwnFolders`](crate::OwnFolders), which makes sure.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,

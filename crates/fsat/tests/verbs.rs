@@ -61,6 +61,54 @@ fn changes_stay_beneath() {
     assert!(dir.unlink("a/out").is_ok(), "a link itself can be removed");
 }
 
+/// Guards: files get their places in folders that are ours by one call each, and what is no
+/// folder, or was never looked at, is not gone through.
+#[test]
+fn own_folders_are_no_links() {
+    let account = Fs::new();
+    let (temp, dir) = scratch(&account);
+    let elsewhere = tempfile::tempdir().expect("temporary directory");
+    dir.set_mode(0o755).expect("chmod");
+    dir.mkdir("aa", 0o755).expect("mkdir");
+    symlink(elsewhere.path(), temp.path().join("bb")).expect("symlink");
+    fs::write(temp.path().join("cc"), "a file").expect("write");
+    for name in ["one", "two", "three"] {
+        dir.write(name, name.as_bytes(), 0o644).expect("write");
+    }
+    let mut own = dir.own_folders().expect("list").expect("nobody else writes here");
+    let before = account.counters();
+    own.ensure("aa", 0o755).expect("it is there");
+    own.rename_into(&dir, "one", "aa/file", false).expect("it is free");
+    assert_eq!(account.counters().since(&before).total(), 1, "one call");
+    let taken = own.rename_into(&dir, "two", "aa/file", false).expect_err("it is taken");
+    assert!(taken.is_exists());
+    own.rename_into(&dir, "two", "aa/file", true).expect("it is replaced");
+    assert_eq!(dir.read("aa/file", 9).expect("read"), b"two");
+    assert!(own.ensure("bb", 0o755).expect_err("a link").is_not_directory());
+    assert!(own.ensure("cc", 0o755).expect_err("a file").is_not_directory());
+    for to in ["bb/file", "dd/file", "file", "../file", "./file", "aa/b/file", "/file"] {
+        own.rename_into(&dir, "three", to, true).expect_err(to);
+    }
+    own.ensure("dd", 0o755).expect("it is made");
+    own.rename_into(&dir, "three", "dd/file", true).expect("it was made");
+    assert_eq!(fs::read_dir(elsewhere.path()).expect("list").count(), 0);
+}
+
+/// Guards: where others may put a link in the place of a folder, no folder counts as ours.
+#[test]
+fn folders_others_may_change_are_not_ours() {
+    let (_temp, dir) = scratch(&Fs::new());
+    for (mode, ours) in [(0o755, true), (0o700, true), (0o775, false), (0o757, false)] {
+        dir.set_mode(mode).expect("chmod");
+        assert_eq!(dir.own_folders().expect("list").is_some(), ours, "{mode:o}");
+    }
+    dir.set_mode(0o755).expect("chmod");
+    match dir.set_owner(12_345, 12_345) {
+        Ok(()) => assert!(dir.own_folders().expect("list").is_none(), "another's"),
+        Err(e) => assert!(e.is_permission(), "only root gives a directory away: {e}"),
+    }
+}
+
 /// Guards: every counter counts what its name says, and bytes are bytes.
 #[test]
 fn work_is_counted() {
@@ -182,6 +230,30 @@ fn entries_are_whole_and_repeatable() {
     assert_eq!(dir.entries().expect("list").len(), 2_000);
     assert_eq!(dir.sorted_entries().expect("list").len(), 2_000);
     assert_eq!(dir.try_clone().expect("clone").entries().expect("list").len(), 2_000);
+}
+
+/// Guards: a listing that ends with one call has no fewer names.
+#[test]
+fn entries_are_those_that_others_see() {
+    for count in [0, 1, 2, 40, 400, 900] {
+        let account = Fs::new();
+        let (temp, dir) = scratch(&account);
+        for n in 0..count {
+            fs::write(temp.path().join(format!("{n:04}-{}", "x".repeat(n % 90))), "")
+                .expect("a file");
+        }
+        let mut seen: Vec<_> = fs::read_dir(temp.path())
+            .expect("list")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        seen.sort_unstable();
+        let before = account.counters();
+        let ours = dir.sorted_entries().expect("list");
+        let calls = account.counters().since(&before).readdirs;
+        assert_eq!(ours.into_iter().map(|e| e.name).collect::<Vec<_>>(), seen);
+        let bytes: usize = seen.iter().map(|name| name.len() + 32).sum();
+        assert!(calls as usize <= bytes / (16 << 10) + 2, "{calls} calls for {bytes} bytes");
+    }
 }
 
 /// Guards: shared excludes exclusive and the other way round, between handles of one process

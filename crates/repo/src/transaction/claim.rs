@@ -5,12 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use trefoil_format::checksum::Checksum;
-use trefoil_format::object::{LoosePath, ObjectName, ObjectType};
-use trefoil_fsat::Dir;
+use trefoil_format::object::{ObjectName, ObjectType};
+use trefoil_fsat::{Dir, OwnFolders};
 
 use super::Transaction;
+use crate::Result;
 use crate::deep::FEW;
-use crate::{RepoError, Result};
+
+const FOLDER_MODE: u32 = 0o775;
 
 /// What a transaction knows, or need not know, of the objects that are there.
 #[derive(Debug, Default)]
@@ -20,6 +22,14 @@ pub(super) struct Known {
     /// Directories that nobody looked for: those of a small change are new, and that one is not
     /// shows when it gets its name.
     unasked: Mutex<HashSet<Checksum>>,
+}
+
+/// How a folder of objects is named.
+enum Place<'a> {
+    /// By its handle, since it may be another one the next time.
+    Held(&'a Dir),
+    /// By its path.
+    Own(&'a OwnFolders<'a>),
 }
 
 impl Known {
@@ -68,53 +78,57 @@ impl Transaction<'_> {
         }
     }
 
-    /// Renames a staged object to its place.
-    pub(super) fn publish_one(&self, name: &ObjectName) -> Result<()> {
-        let (path, objects) = (self.repo.object_path(name), self.repo.objects());
-        match self.publish_as(name, objects, &path) {
-            Err(RepoError::Fs(e)) if e.is_not_found() => {
-                objects.ensure_dir(path.folder(), 0o775)?;
-                self.publish_as(name, objects, &path)
-            }
-            published => published,
-        }
-    }
-
     /// Renames staged objects to their places, which are in one folder.
-    pub(super) fn publish_folder(&self, names: &[ObjectName]) -> Result<()> {
+    pub(super) fn publish_folder(
+        &self,
+        names: &[ObjectName],
+        own: &mut Option<OwnFolders<'_>>,
+    ) -> Result<()> {
         let Some(first) = names.first() else { return Ok(()) };
         let objects = self.repo.objects();
         if let Some(folders) = self.stage.folders()
+            && first.kind != ObjectType::Commit
             && folders.publish(self.stage.dir(), first, objects)?
         {
             return Ok(());
         }
-        if names.len() == 1 {
-            return self.publish_one(first);
-        }
         let path = self.repo.object_path(first);
-        objects.ensure_dir(path.folder(), 0o775)?;
-        let folder = objects.open_dir(path.folder())?;
-        names.iter().try_for_each(|name| {
-            let path = self.repo.object_path(name);
-            self.publish_as(name, &folder, &path[LoosePath::FOLDER_LEN + 1..])
-        })
+        let publish =
+            |place: &Place<'_>| names.iter().try_for_each(|name| self.publish_as(name, place));
+        if let Some(own) = own {
+            own.ensure(path.folder(), FOLDER_MODE)?;
+            return publish(&Place::Own(own));
+        }
+        let folder = match objects.open_dir_opt(path.folder())? {
+            Some(folder) => folder,
+            None => {
+                objects.ensure_dir(path.folder(), FOLDER_MODE)?;
+                objects.open_dir(path.folder())?
+            }
+        };
+        publish(&Place::Held(&folder))
     }
 
-    fn publish_as(&self, name: &ObjectName, dir: &Dir, path: &str) -> Result<()> {
+    fn publish_as(&self, name: &ObjectName, place: &Place<'_>) -> Result<()> {
         let stage = self.stage.dir();
         let staged = self.stage.path_of(name)?;
+        let path = self.repo.object_path(name);
+        let rename = |replace| match (place, replace) {
+            (Place::Own(own), _) => own.rename_into(stage, &staged, &path, replace),
+            (Place::Held(dir), true) => stage.rename(&*staged, dir, path.file_name()),
+            (Place::Held(dir), false) => stage.rename_noreplace(&*staged, dir, path.file_name()),
+        };
         if !self.known.is_unasked(name) {
-            return Ok(stage.rename(&*staged, dir, path)?);
+            return Ok(rename(true)?);
         }
-        match stage.rename_noreplace(&*staged, dir, path) {
+        match rename(false) {
             // It was there all along, the same to the bit.
             Err(e) if e.is_exists() => {
                 self.tally.metadata_written.fetch_sub(1, Relaxed);
                 Ok(stage.unlink(&*staged)?)
             }
             // Not every file system can say so; one copy is as good as the other.
-            Err(e) if e.is_unsupported() => Ok(stage.rename(&*staged, dir, path)?),
+            Err(e) if e.is_unsupported() => Ok(rename(true)?),
             renamed => Ok(renamed?),
         }
     }

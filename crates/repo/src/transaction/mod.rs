@@ -306,9 +306,14 @@ impl<'r> Transaction<'r> {
             staged.iter().copied().partition(|name| name.kind == ObjectType::Commit);
         let folder = |name: &ObjectName| name.checksum.as_bytes()[0];
         first.sort_unstable_by_key(|name| name.checksum);
+        let mut own = match self.stage.folders() {
+            // The folders come with their objects.
+            Some(_) => None,
+            None => self.repo.objects().own_folders()?,
+        };
         let mut folders = first.chunk_by(|a, b| folder(a) == folder(b));
-        folders.try_for_each(|names| self.publish_folder(names))?;
-        last.iter().try_for_each(|name| self.publish_one(name))
+        folders.try_for_each(|names| self.publish_folder(names, &mut own))?;
+        last.chunks(1).try_for_each(|name| self.publish_folder(name, &mut own))
     }
 
     /// Marks a commit as incomplete at once, before its first object can become visible.

@@ -1,6 +1,7 @@
 //! The first objects of a repository get their places folder by folder.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use trefoil_format::file::FileHeader;
 use trefoil_format::object::{ObjectName, ObjectType};
@@ -43,6 +44,38 @@ fn folders_are_renamed_and_not_objects() {
     };
     assert_eq!(renames(0..4000), FOLDERS);
     assert_eq!(renames(4000..5000), 1000);
+    ostree(&bench.path("ours"), &["fsck", "-q"]);
+}
+
+/// Guards the cost of an object in a repository that has some: each is looked for, written and
+/// renamed, and no folder is opened for it where nobody else may change the folders.
+#[test]
+fn objects_open_no_folders() {
+    if !have_ostree() {
+        return;
+    }
+    let bench = Bench::new(RepoMode::BareUser);
+    let objects = bench.path("ours").join("objects");
+    let fs = Fs::new();
+    let repo = Repo::open(fs.open_dir(bench.path("ours")).unwrap()).unwrap();
+    let cost = |numbers| {
+        let before = fs.counters();
+        let transaction = repo.begin().unwrap();
+        put(&transaction, numbers);
+        transaction.commit().unwrap();
+        fs.counters().since(&before)
+    };
+    cost(0..4000);
+    fs::set_permissions(&objects, fs::Permissions::from_mode(0o755)).unwrap();
+    let (few, many) = (cost(4000..4010), cost(5000..5100));
+    assert_eq!(many.opens, few.opens, "{:?} {:?}", few.nonzero(), many.nonzero());
+    // Looked for, created, written, named; attribute, mode and time of `bare-user`.
+    assert_eq!(many.total() - few.total(), 90 * 7, "{:?} {:?}", few.nonzero(), many.nonzero());
+    // What a transaction costs by itself.
+    assert!(few.total() < 10 * 7 + 20, "{:?}", few.nonzero());
+    fs::set_permissions(&objects, fs::Permissions::from_mode(0o775)).unwrap();
+    let others = cost(6000..6100);
+    assert!(others.opens > many.opens + 50, "folders are held: {:?}", others.nonzero());
     ostree(&bench.path("ours"), &["fsck", "-q"]);
 }
 
