@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reading the environment is this module's task")]
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// A variable, `None` where it is unset or not UTF-8.
@@ -21,7 +22,13 @@ pub fn search_path() -> OsString {
 
 /// Which boot of the machine this is; `OSTREE_BOOTID` tells another.
 pub fn boot_id() -> Option<String> {
-    let kernel = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    // Asked by nearly every verb, and short: one read is all of it.
+    let kernel = || {
+        let mut text = [0; 64];
+        let file = std::fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
+        let len = (&file).read(&mut text).ok()?;
+        String::from_utf8(text[..len].to_vec()).ok()
+    };
     let id = text("OSTREE_BOOTID").or_else(kernel)?.trim().to_string();
     let plain = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     plain.then_some(id)
