@@ -22,7 +22,10 @@ pub struct PartOutcome {
     pub made: u64,
 }
 
-/// Makes the objects of a part that are not there, on all cores.
+/// What the calling thread makes by itself, in bytes: threads would take longer to start.
+pub(super) const ALONE: u64 = 1 << 20;
+
+/// Makes the objects of a part that are not there, on all cores if they are large.
 ///
 /// `bytes` must have the checksum in `header`; every object must come out with its own. What
 /// was staged before an error under its true name is harmless, and goes with the transaction.
@@ -39,9 +42,11 @@ pub fn apply_part(
     let part = Part::open(header, bytes, limits)?;
     let (recipes, _) = part.recipes(&header.objects)?;
     check_sizes(header, &part, &recipes)?;
-    let made = recipes.par_iter().map(|recipe| apply(txn, &part, recipe, limits));
-    let made = made.try_fold(|| 0, |sum, made| Ok(sum + u64::from(made?)));
-    let made = made.try_reduce(|| 0, |a, b| Ok::<_, RepoError>(a + b))?;
+    let make = |recipe| Ok::<_, RepoError>(u64::from(apply(txn, &part, recipe, limits)?));
+    let made = match header.usize <= ALONE {
+        true => recipes.iter().map(make).sum::<Result<u64>>()?,
+        false => recipes.par_iter().map(make).try_reduce(|| 0, |a, b| Ok(a + b))?,
+    };
     Ok(PartOutcome { objects: recipes.len() as u64, made })
 }
 
@@ -57,8 +62,10 @@ pub fn patch_part(txn: &Transaction<'_>, plan: &DeltaPlan, index: usize) -> Resu
     let header = &plan.superblock.parts[index];
     let left = AtomicU64::new(header.usize);
     let patch = |name| patch_tree(txn, plan, name, &left);
-    let made = header.objects.par_iter().map(patch);
-    made.try_reduce(|| true, |a, b| Ok(a && b))
+    match header.usize <= ALONE {
+        true => header.objects.iter().map(patch).try_fold(true, |all, made| Ok(all && made?)),
+        false => header.objects.par_iter().map(patch).try_reduce(|| true, |a, b| Ok(a && b)),
+    }
 }
 
 /// False where the dirtree does not come out. `left` is how many bytes may still be made.

@@ -1,6 +1,7 @@
 use trefoil_delta::{DeltaError, Limits, Superblock};
 use trefoil_fsat::Dir;
 
+use super::apply::ALONE;
 use super::signature::{self, DeltaKeys};
 use super::store::SUPERBLOCK_LIMIT;
 use super::{DeltaPlan, apply_part, patch_part, plan_delta, write_delta_commit};
@@ -33,11 +34,17 @@ pub fn apply_offline(
             "Cannot execute delta offline: contains nonempty http fallback entries".into(),
         ));
     }
-    let (patched, applied) = rayon::join(
-        || apply_patched(&txn, &plan, dir, limits),
-        || apply_parts(&txn, &plan, &plan.parts, dir, limits),
-    );
-    patched.and(applied)?;
+    let patch = || apply_patched(&txn, &plan, dir, limits);
+    let apply = || apply_parts(&txn, &plan, &plan.parts, dir, limits);
+    let needed = plan.parts.iter().chain(&plan.patched);
+    let sizes = needed.map(|index| plan.superblock.parts[*index].usize);
+    if sizes.fold(0, u64::saturating_add) <= ALONE {
+        patch()?;
+        apply()?;
+    } else {
+        let (patched, applied) = rayon::join(patch, apply);
+        patched.and(applied)?;
+    }
     write_delta_commit(&txn, &plan.superblock)?;
     txn.commit()?;
     Ok(plan.superblock)

@@ -22,6 +22,9 @@ pub(super) struct Known {
     /// Directories that nobody looked for: those of a small change are new, and that one is not
     /// shows when it gets its name.
     unasked: Mutex<HashSet<Checksum>>,
+    /// Objects that were looked for and not found. Who looks first and then writes them need not
+    /// look again: one that somebody else has written since is written once more, no worse.
+    absent: Mutex<HashSet<ObjectName>>,
 }
 
 /// How a folder of objects is named.
@@ -46,6 +49,26 @@ impl Known {
 }
 
 impl Transaction<'_> {
+    /// Whether the object is in the repository, a parent, or this transaction. The repository
+    /// and its parents are asked once for one that is not there.
+    pub fn has_object(&self, name: &ObjectName) -> Result<bool> {
+        if self.is_staged(name) {
+            return Ok(true);
+        }
+        if self.is_absent(name) {
+            return Ok(false);
+        }
+        let found = self.repo.has_object(name)?;
+        if !found {
+            self.known.absent.lock().expect("no holder panics").insert(*name);
+        }
+        Ok(found)
+    }
+
+    fn is_absent(&self, name: &ObjectName) -> bool {
+        self.known.absent.lock().expect("no holder panics").contains(name)
+    }
+
     pub(super) fn is_staged(&self, name: &ObjectName) -> bool {
         self.staged.lock().expect("no holder panics").contains(name)
     }
@@ -53,7 +76,7 @@ impl Transaction<'_> {
     /// Claims the writing of an object: false if it is there already, or another thread of
     /// this transaction writes it.
     pub(super) fn claim(&self, name: ObjectName) -> Result<bool> {
-        if self.is_staged(&name) || self.is_there(&name)? {
+        if self.is_staged(&name) || (!self.is_absent(&name) && self.is_there(&name)?) {
             return Ok(false);
         }
         Ok(self.staged.lock().expect("no holder panics").insert(name))

@@ -139,11 +139,6 @@ impl<'r> Transaction<'r> {
         self.repo
     }
 
-    /// Whether the object is in the repository, a parent, or this transaction.
-    pub fn has_object(&self, name: &ObjectName) -> Result<bool> {
-        Ok(self.is_staged(name) || self.repo.has_object(name)?)
-    }
-
     /// Writes a metadata object and gives its checksum. The bytes are not looked into.
     pub fn write_metadata(&self, kind: ObjectType, bytes: &[u8]) -> Result<Checksum> {
         let name = ObjectName::new(Checksum::of(bytes), kind);
