@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use trefoil_fsat::Fs;
 
 use crate::argv::Arguments;
@@ -26,6 +26,13 @@ use crate::{environment, help, version};
     args_override_self = true,
     infer_long_args = false
 )]
+struct Top {
+    #[command(flatten)]
+    _global: GlobalOptions,
+}
+
+/// What was asked for.
+#[derive(Args, Debug)]
 struct Cli {
     #[command(flatten)]
     global: GlobalOptions,
@@ -43,7 +50,17 @@ pub fn command() -> clap::Command {
 
 /// The same as it is written down: neither lenient nor with the global options carried on.
 pub fn definition() -> clap::Command {
-    Cli::command()
+    Verb::augment_subcommands(Top::command())
+}
+
+/// As [`definition`], of verbs that are not among `args` nothing but the name: no other can be
+/// meant, and all definitions together take as long as a small commit.
+fn definition_for(args: &[OsString]) -> clap::Command {
+    Verb::ARGUMENTS.iter().fold(Top::command(), |command, (name, arguments)| {
+        let verb = clap::Command::new(*name);
+        let asked = args.iter().any(|arg| arg == name);
+        command.subcommand(if asked { arguments(verb) } else { verb })
+    })
 }
 
 /// Leaves nothing but names of the verbs that are not on `path`.
@@ -81,7 +98,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         return code;
     }
     let name = program_name(args.first());
-    let definition = definition();
+    let definition = definition_for(&args);
     let found = Arguments::split(args.get(1..).unwrap_or_default(), &definition);
     if found.path.is_empty()
         && let Some(error) = found.unknown.as_deref().and_then(|verb| exec_extension(verb, &args))
@@ -210,9 +227,33 @@ fn is_program(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::{definition, definition_for, lenient};
+
     /// Guards the definitions: clap checks them for clashes of names and letters.
     #[test]
     fn definitions_are_consistent() {
-        super::lenient(<super::Cli as clap::CommandFactory>::command()).debug_assert();
+        lenient(definition()).debug_assert();
+    }
+
+    /// Guards that a verb by itself is defined as it is among all others, and none is left out.
+    #[test]
+    fn each_verb_is_defined_for_itself() {
+        let arguments = |command: &clap::Command| -> Vec<String> {
+            command.get_arguments().map(|arg| format!("{arg:?}")).collect()
+        };
+        fn names(command: &clap::Command) -> Vec<&str> {
+            command.get_subcommands().map(clap::Command::get_name).collect()
+        }
+        let all = definition();
+        for verb in all.get_subcommands() {
+            let one = definition_for(&["trefoil".into(), verb.get_name().into()]);
+            assert_eq!(names(&one), names(&all));
+            assert_eq!(arguments(&one), arguments(&all));
+            let alone = one.find_subcommand(verb.get_name()).expect("it has its name");
+            assert_eq!(arguments(alone), arguments(verb), "{}", verb.get_name());
+            assert_eq!(names(alone), names(verb), "{}", verb.get_name());
+            assert!(verb.get_all_aliases().next().is_none(), "words are compared with names");
+            assert_eq!(alone.is_subcommand_required_set(), verb.is_subcommand_required_set());
+        }
     }
 }

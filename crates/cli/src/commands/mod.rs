@@ -35,7 +35,7 @@ pub mod static_delta;
 pub mod summary;
 pub mod watch;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::context::Context;
 use crate::error::Result;
@@ -116,7 +116,47 @@ pub enum Verb {
     Util(generate::UtilArgs),
 }
 
+/// What defines the arguments of a verb.
+type Arguments = fn(clap::Command) -> clap::Command;
+
 impl Verb {
+    /// Each verb with its arguments, in the order above.
+    pub const ARGUMENTS: &[(&str, Arguments)] = &[
+        ("admin", admin::AdminArgs::augment_args),
+        ("cat", cat::CatArgs::augment_args),
+        ("checkout", checkout::CheckoutArgs::augment_args),
+        ("checksum", checksum::ChecksumArgs::augment_args),
+        ("commit", commit::CommitArgs::augment_args),
+        ("config", config::ConfigArgs::augment_args),
+        ("create-usb", create_usb::CreateUsbArgs::augment_args),
+        ("diff", diff::DiffArgs::augment_args),
+        ("export", export::ExportArgs::augment_args),
+        ("find-remotes", find_remotes::FindRemotesArgs::augment_args),
+        ("fsck", fsck::FsckArgs::augment_args),
+        ("gpg-sign", gpg_sign::GpgSignArgs::augment_args),
+        ("init", init::InitArgs::augment_args),
+        ("log", log::LogArgs::augment_args),
+        ("ls", ls::LsArgs::augment_args),
+        ("prune", prune::PruneArgs::augment_args),
+        ("pull-local", pull_local::PullLocalArgs::augment_args),
+        ("pull", pull::PullArgs::augment_args),
+        ("refs", refs::RefsArgs::augment_args),
+        ("remote", remote::RemoteArgs::augment_args),
+        ("reset", reset::ResetArgs::augment_args),
+        ("rev-parse", rev_parse::RevParseArgs::augment_args),
+        ("show", show::ShowArgs::augment_args),
+        ("sign", sign::SignArgs::augment_args),
+        ("static-delta", static_delta::StaticDeltaArgs::augment_args),
+        ("summary", summary::SummaryArgs::augment_args),
+        ("watch", watch::WatchArgs::augment_args),
+        ("dev", dev::DevArgs::augment_args),
+        ("bench", bench::BenchArgs::augment_args),
+        ("demo", demo::DemoArgs::augment_args),
+        ("serve", serve::ServeArgs::augment_args),
+        ("image", image::ImageArgs::augment_args),
+        ("util", generate::UtilArgs::augment_args),
+    ];
+
     /// Runs the verb.
     pub fn run(self, cx: &Context) -> Result<()> {
         match self {

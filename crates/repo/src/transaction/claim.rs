@@ -55,18 +55,15 @@ impl Transaction<'_> {
         if self.is_staged(name) {
             return Ok(true);
         }
-        if self.is_absent(name) {
+        let absent = || self.known.absent.lock().expect("no holder panics");
+        if absent().contains(name) {
             return Ok(false);
         }
         let found = self.repo.has_object(name)?;
         if !found {
-            self.known.absent.lock().expect("no holder panics").insert(*name);
+            absent().insert(*name);
         }
         Ok(found)
-    }
-
-    fn is_absent(&self, name: &ObjectName) -> bool {
-        self.known.absent.lock().expect("no holder panics").contains(name)
     }
 
     pub(super) fn is_staged(&self, name: &ObjectName) -> bool {
@@ -76,7 +73,11 @@ impl Transaction<'_> {
     /// Claims the writing of an object: false if it is there already, or another thread of
     /// this transaction writes it.
     pub(super) fn claim(&self, name: ObjectName) -> Result<bool> {
-        if self.is_staged(&name) || (!self.is_absent(&name) && self.is_there(&name)?) {
+        if self.is_staged(&name) {
+            return Ok(false);
+        }
+        let absent = self.known.absent.lock().expect("no holder panics").remove(&name);
+        if !absent && self.is_there(&name)? {
             return Ok(false);
         }
         Ok(self.staged.lock().expect("no holder panics").insert(name))
