@@ -5,9 +5,12 @@ use std::io::{self, Read};
 use trefoil_delta::{DeltaError, Limits, Part, Piece, apply_patch};
 use trefoil_format::checksum::Checksum;
 use trefoil_format::file::FileHeader;
-use trefoil_fsat::File;
+use trefoil_fsat::{File, FsError};
 
 use crate::{Content, FileSource, RepoError, Result, Transaction};
+
+/// Files up to this size are put together in memory, in bytes.
+const WHOLE: u64 = 4 << 20;
 
 /// Writes the file that the pieces make, and gives its checksum.
 pub(super) fn write_file(
@@ -34,7 +37,14 @@ pub(super) fn write_file(
         }
         _ => {
             let mut reader = Pieces { txn, part, pieces, done: 0, source: None, limits };
-            txn.write_file(header, FileSource::Read(&mut reader))
+            if size > WHOLE {
+                return txn.write_file(header, FileSource::Read(&mut reader));
+            }
+            // Room for it is taken once, and not over and over while it grows.
+            let mut bytes = Vec::with_capacity(size as usize);
+            let read = reader.read_to_end(&mut bytes);
+            read.map_err(|e| FsError::new("read", "content of a new object", e))?;
+            txn.write_file(header, FileSource::Bytes(&bytes))
         }
     }
 }
