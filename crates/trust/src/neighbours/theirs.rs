@@ -49,18 +49,32 @@ fn admin(actor: &Actor<'_>, args: &[&str]) -> Result<()> {
     output(actor, &[&["admin"], args].concat()).map(drop)
 }
 
-/// What a call prints. One that lists refs is made again where it came upon a file that another
-/// `ostree` was about to rename to a ref: libostree takes it for a ref, and then it is gone.
+/// What a call prints. It is made again where libostree stumbles over another `ostree`, as it
+/// does without us: [`stumbles`].
 fn output(actor: &Actor<'_>, args: &[&str]) -> Result<String> {
     loop {
         let output = actor.rig.ostree.output(args);
         let words = String::from_utf8_lossy(&output.stderr).trim().to_string();
         match output.status.success() {
             true => return Ok(String::from_utf8(output.stdout)?.trim().to_string()),
-            false if words.contains("Listing refs: openat(") && words.contains("/tmp.") => {}
+            false if stumbles(&words) => {}
             false => return Err(words.into()),
         }
     }
+}
+
+/// Whether one `ostree` came upon what another was about to take away: a file on its way to be a
+/// ref, which is listed as one, or a staging directory, where it sweeps up in `tmp`. Ours have
+/// other names, `staging-BOOT-tN`, and no others are taken away by us in the same boot.
+fn stumbles(words: &str) -> bool {
+    let staging = words.split_once("opendir(staging-").map(|(_, name)| name);
+    let theirs = |name: &str| {
+        let own = name.split(')').next().and_then(|name| name.rsplit('-').next());
+        let digits = own.and_then(|own| own.strip_prefix(['t', 'p']));
+        !digits.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let ref_is_gone = words.contains("Listing refs: openat(") && words.contains("/tmp.");
+    ref_is_gone || (words.contains("No such file") && staging.is_some_and(theirs))
 }
 
 fn commit(actor: &mut Actor<'_>, branch: &str) -> Result<()> {
@@ -108,5 +122,19 @@ fn undeploy(actor: &mut Actor<'_>) -> Result<()> {
     match free.count() {
         0 | 1 => Ok(()),
         _ => admin(actor, &["undeploy", "0"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Guards which of libostree's failures are taken for its own.
+    #[test]
+    fn only_its_own_are_forgiven() {
+        let gone = |name| format!("error: opendir(staging-4d76-{name}): No such file or directory");
+        assert!(super::stumbles(&gone("lOAC0h")));
+        assert!(!super::stumbles(&gone("t00001")), "ours");
+        assert!(!super::stumbles(&gone("p00000")), "ours");
+        assert!(super::stumbles("error: Listing refs: openat(x/tmp.ab): No such file"));
+        assert!(!super::stumbles("error: opendir(objects): No such file or directory"));
     }
 }
