@@ -9,7 +9,7 @@ use crate::ops::Op;
 use crate::{Dir, File, Result};
 
 /// The numbers by which Linux knows ext2 to ext4, and XFS, from `linux/magic.h`.
-const EXT4: u64 = 0xEF53;
+pub(crate) const EXT4: u64 = 0xEF53;
 const XFS: u64 = 0x5846_5342;
 
 /// Zeroed memory that begins at a multiple of [`Pages::SIZE`], as the kernel wants it for writes
@@ -134,7 +134,8 @@ mod tests {
     use crate::Fs;
 
     /// Guards that the bytes come out as they went in: whole pages, a rest, memory that does not
-    /// begin at a page, nothing; on whatever file system the tests have.
+    /// begin at a page, nothing; and that they do go past the page cache on a file system where
+    /// we promise it: the flag is set for the pages and taken away for a rest.
     #[test]
     fn what_is_written_is_there() {
         let temp = TempDir::new().expect("a folder");
@@ -142,23 +143,27 @@ mod tests {
         let mut pages = Pages::zeroed(3 * Pages::SIZE + 100);
         pages.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at / 7) as u8);
         let (whole, all) = (2 * Pages::SIZE, pages.len());
-        let cases: [&[(usize, usize)]; 6] = [
-            &[(0, all)],
-            &[(0, whole)],
-            &[(0, whole), (0, whole), (0, all)],
-            &[(0, all), (0, all)],
-            &[(1, all)],
-            &[],
+        let cases: [(&[(usize, usize)], u64); 6] = [
+            (&[(0, all)], 2),
+            (&[(0, whole)], 1),
+            (&[(0, whole), (0, whole), (0, all)], 2),
+            (&[(0, all), (0, all)], 2),
+            (&[(1, all)], 0),
+            (&[], 0),
         ];
-        for (number, pieces) in cases.into_iter().enumerate() {
+        let direct = dir.takes_direct_writes().expect("it is told");
+        for (number, (pieces, flags)) in cases.into_iter().enumerate() {
             let name = number.to_string();
             let file = dir.create_file(&*name, 0o600).expect("a file");
             let mut writer = DirectWriter::new(&file);
             let mut expected = Vec::new();
+            let before = dir.fs().counters();
             for (start, end) in pieces {
                 writer.write_all(&pages[*start..*end]).expect("written");
                 expected.extend_from_slice(&pages[*start..*end]);
             }
+            let set = dir.fs().counters().since(&before).setflags;
+            assert!(!direct || set == flags, "{pieces:?}: {set}");
             assert!(dir.read(&*name, 1 << 20).expect("read") == expected, "{pieces:?}");
         }
     }

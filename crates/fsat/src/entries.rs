@@ -125,3 +125,25 @@ impl Dir {
         Ok(entries)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Fs;
+    use crate::direct::EXT4;
+
+    /// Guards that ext4 is asked once for a directory that fits one call, whatever is in it, and
+    /// others not more than twice.
+    #[test]
+    fn one_call_is_enough_on_ext4() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let dir = Fs::new().open_dir(temp.path()).expect("it is there");
+        let most = if dir.kind().expect("it is told") == EXT4 { 1 } else { 2 };
+        for count in 0..60 {
+            let before = dir.fs().counters();
+            assert_eq!(dir.entries().expect("listed").len(), count);
+            let calls = dir.fs().counters().since(&before).readdirs;
+            assert!((1..=most).contains(&calls), "{calls} calls for {count} entries");
+            dir.write(&count.to_string(), b"", 0o644).expect("a file");
+        }
+    }
+}

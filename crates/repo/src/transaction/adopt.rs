@@ -6,9 +6,9 @@ use trefoil_format::object::{ObjectName, ObjectType};
 use trefoil_fsat::{Dir, File};
 
 use super::Transaction;
+use super::stream::pieces;
 use crate::{RepoMode, Result};
 
-const BUFFER: usize = 256 * 1024;
 const PERMISSIONS: u32 = 0o7777;
 
 impl Transaction<'_> {
@@ -26,19 +26,7 @@ impl Transaction<'_> {
         name: &str,
         file: &File,
     ) -> Result<Option<Checksum>> {
-        let mut hasher = header.hasher();
-        let mut buffer = vec![0; BUFFER];
-        let mut size = 0;
-        loop {
-            match file.read_some(&mut buffer)? {
-                0 => break,
-                n => {
-                    hasher.update(&buffer[..n]);
-                    size += n as u64;
-                }
-            }
-        }
-        let checksum = hasher.finish();
+        let (checksum, size) = pieces(header, &mut &*file, |_| Ok(()))?;
         let object = ObjectName::new(checksum, ObjectType::File);
         let present = self.has_object(&object)?;
         if !present && !self.has_mode(header, file)? {
