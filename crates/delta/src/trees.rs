@@ -75,7 +75,9 @@ impl TreePatch {
             files.insert(name, None);
             dirs.insert(name, Some([tree, meta]));
         }
-        Ok(old.edited(files.into_iter(), dirs.into_iter()))
+        let (files, dirs): (Vec<_>, Vec<_>) =
+            (files.into_iter().collect(), dirs.into_iter().collect());
+        Ok(old.into_edited(&files, &dirs))
     }
 
     fn to_value(&self) -> Value {

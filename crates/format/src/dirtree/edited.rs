@@ -1,6 +1,6 @@
 //! A directory of which few entries change.
 
-use super::view::{DirTreeView, lower_bound};
+use super::view::{DirTreeView, checksum_place, lower_bound};
 use crate::checksum::Checksum;
 use crate::error::Result;
 use crate::gvariant::frame::{Elements, push_offsets};
@@ -46,6 +46,50 @@ impl DirTreeBuf {
         push_list(&mut buffer, &view.dirs, dirs);
         push_offsets(&mut buffer, 0, [start].into_iter());
         buffer
+    }
+
+    /// As [`DirTreeBuf::edited`]. Where entries get other checksums and nothing else changes, no
+    /// byte moves, and the object is not copied: the usual change, of the largest directories too.
+    pub fn into_edited(
+        mut self,
+        files: &[(&str, Option<[Checksum; 1]>)],
+        dirs: &[(&str, Option<[Checksum; 2]>)],
+    ) -> Vec<u8> {
+        let view = self.view();
+        let places = replaced(&view.files, files).zip(replaced(&view.dirs, dirs));
+        let Some((file_places, dir_places)) = places.filter(|_| !self.0.is_empty()) else {
+            return self.edited(files.iter().copied(), dirs.iter().copied());
+        };
+        overwrite(&mut self.0, &file_places);
+        overwrite(&mut self.0, &dir_places);
+        self.0
+    }
+}
+
+/// Where checksums stand that change, and the new ones; `None` where an entry comes or goes.
+fn replaced<const N: usize>(
+    old: &Elements<'_>,
+    changes: &[(&str, Option<[Checksum; N]>)],
+) -> Option<Vec<(usize, [Checksum; N])>> {
+    let mut next = 0;
+    let mut places = Vec::with_capacity(changes.len());
+    for (name, change) in changes {
+        let (at, found) = lower_bound::<N>(old, next, name);
+        next = at + usize::from(found);
+        match (found, change) {
+            (true, Some(checksums)) => places.push((checksum_place::<N>(old, at), *checksums)),
+            (false, None) => {}
+            _ => return None,
+        }
+    }
+    Some(places)
+}
+
+fn overwrite<const N: usize>(bytes: &mut [u8], places: &[(usize, [Checksum; N])]) {
+    for (place, checksums) in places {
+        for (checksum, old) in checksums.iter().zip(bytes[*place..].chunks_mut(Checksum::LEN)) {
+            old.copy_from_slice(checksum.as_bytes());
+        }
     }
 }
 

@@ -193,7 +193,7 @@ fn checked_entry<'a, const N: usize>(
     checked_parts(checked_bytes(elements, index))
 }
 
-fn checksum_place<const N: usize>(elements: &Elements<'_>, index: usize) -> usize {
+pub(super) fn checksum_place<const N: usize>(elements: &Elements<'_>, index: usize) -> usize {
     let span = elements.get(index).expect("every entry was read when the view was made");
     span.base + checked_parts::<N>(span.data).0.len() + 1
 }

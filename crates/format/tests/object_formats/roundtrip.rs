@@ -184,7 +184,37 @@ proptest! {
                 dirs.iter().map(|(name, dir)| (name.as_str(), *dir)),
             );
             prop_assert_eq!(&edited, &wanted.to_bytes());
+            let files: Vec<_> = files.iter().map(|(name, file)| (name.as_str(), *file)).collect();
+            let dirs: Vec<_> = dirs.iter().map(|(name, dir)| (name.as_str(), *dir)).collect();
+            prop_assert_eq!(&old.into_edited(&files, &dirs), &edited);
         }
+    }
+
+    /// Guards the commonest change, which is made in place: other checksums under the same names.
+    #[test]
+    fn dirtrees_edited_in_place(tree in dirtrees(), picks in vec(any::<bool>(), 60), sums in vec(checksums(), 60)) {
+        let bytes = tree.to_bytes();
+        let room = bytes.as_ptr();
+        let mut wanted = tree.clone();
+        let (mut files, mut dirs) = (Vec::new(), vec![("absent", None)]);
+        prop_assume!(!tree.dirs.iter().any(|dir| dir.name.as_str() == "absent"));
+        let mut chosen = picks.iter().zip(&sums).cycle();
+        for (file, was) in wanted.files.iter_mut().zip(&tree.files) {
+            if let Some((true, sum)) = chosen.next() {
+                file.checksum = *sum;
+                files.push((was.name.as_str(), Some([*sum])));
+            }
+        }
+        for (dir, was) in wanted.dirs.iter_mut().zip(&tree.dirs) {
+            if let Some((true, sum)) = chosen.next() {
+                (dir.tree, dir.meta) = (*sum, dir.tree);
+                dirs.push((was.name.as_str(), Some([dir.tree, dir.meta])));
+            }
+        }
+        dirs.sort_by_key(|(name, _)| *name);
+        let edited = DirTreeBuf::new(bytes).unwrap().into_edited(&files, &dirs);
+        prop_assert_eq!(edited.as_ptr(), room, "no copy was made");
+        prop_assert_eq!(&edited, &wanted.to_bytes());
     }
 
     #[test]
