@@ -11,6 +11,7 @@
 //!
 //! What this crate never does: interpret OSTree formats, print, read the environment.
 
+mod changes;
 mod copy;
 mod dir;
 mod direct;
@@ -26,6 +27,7 @@ mod ops;
 mod remove;
 mod space;
 pub mod watch;
+mod whole;
 mod xattr;
 
 pub use copy::CopyMethod;

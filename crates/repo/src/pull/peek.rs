@@ -8,11 +8,12 @@ use trefoil_format::gvariant::Metadata;
 use trefoil_format::name::RefName;
 use trefoil_format::object::{LoosePath, MAX_METADATA_SIZE, ObjectName, ObjectType};
 
+use super::local::SummaryFiles;
 use super::remote::PullSource;
 use super::remote::Wanted as WantedOfRemote;
 use super::request::{RefKey, Wanted};
 use super::transport::{Answer, FileRequest, Site, fetch, read_body};
-use super::{Outcome, PullError, PullOptions, SummaryFiles, checks};
+use super::{Outcome, PullError, PullOptions, checks};
 use crate::summary::Summary;
 use crate::{Repo, RepoError};
 

@@ -5,6 +5,7 @@ mod agent;
 mod image;
 mod rounds;
 mod ssh;
+mod timeline;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;

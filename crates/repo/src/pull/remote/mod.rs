@@ -7,9 +7,11 @@
 //! another ref).
 
 mod account;
+mod answers;
 mod commits;
 mod deltas;
 mod engine;
+mod queues;
 mod receive;
 mod resolve;
 mod summary;
