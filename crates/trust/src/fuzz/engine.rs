@@ -41,8 +41,8 @@ impl Engine {
         // Of the whole workspace, so that libraries have the features any other build gave them.
         cargo.args(["--features", "trefoil-trust/libfuzzer"]);
         cargo.args(["--bin", "trust-engine", "--message-format", "json-render-diagnostics"]);
-        // The libraries below are optimised in any debug build and shared with it.
-        cargo.args(["--config", "profile.dev.opt-level=1"]).env("CARGO_INCREMENTAL", "0");
+        // In the profile of any debug build, so that the libraries of others are shared with it.
+        cargo.env("CARGO_INCREMENTAL", "0");
         cargo.env("RUSTC_WORKSPACE_WRAPPER", package().join("instrument"));
         // What `cargo run` told this process about our package would be news to the build
         // scripts of others, and have them run again.
