@@ -9,7 +9,8 @@ use trefoil_repo::{RepoMode, TreeId};
 use trefoil_sysroot::spare::Trust;
 
 use super::disk::Image;
-use super::measure::{Sample, measure, system_calls};
+use super::measure::{measure, system_calls};
+use super::rows::{OSTREE, OURS, Row};
 use super::{DeployBenchArgs, tree};
 use crate::commands::lab::edit::{Action, Edit};
 use crate::commands::lab::machine::{Machine, REF, STATEROOT};
@@ -25,19 +26,6 @@ const WARM_UP: usize = 3;
 /// The time of both first commits, which must be the same commit.
 const TIMESTAMP: &str = "@1700000000";
 
-/// All samples of one tool at one task.
-#[derive(Debug, Serialize)]
-pub struct Cell {
-    /// The task: `full commit`, `full deploy`, or the number of changed files.
-    pub task: String,
-    /// `ostree`, or `trefoil` with the trust it was given.
-    pub tool: &'static str,
-    /// The measured runs.
-    pub samples: Vec<Sample>,
-    /// System calls of one more run.
-    pub system_calls: Option<u64>,
-}
-
 /// A whole benchmark.
 #[derive(Debug, Serialize)]
 pub struct Results {
@@ -50,13 +38,9 @@ pub struct Results {
     /// The first commit, which both tools gave.
     pub commit: String,
     /// The cells.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<Row>,
 }
 
-/// The tools, as rows of the table name them.
-pub const OSTREE: &str = "ostree";
-/// Where trust plays no part.
-pub const OURS: &str = "trefoil";
 /// With `--trust=stat`.
 pub const STAT: &str = "trefoil stat";
 /// With `--trust=none`.
@@ -147,7 +131,7 @@ fn full_commits(
     ours: &Machine,
     theirs: &Machine,
     tree: &Path,
-) -> Result<(Vec<Cell>, String)> {
+) -> Result<(Vec<Row>, String)> {
     let args = |machine: &Machine| {
         [
             "commit".to_string(),
@@ -163,8 +147,9 @@ fn full_commits(
     let mut cells = Vec::new();
     for (command, tool) in commands.into_iter().zip([OURS, OSTREE]) {
         cx.ui.words(format_args!("{COMMIT}: {tool}"))?;
-        let samples = vec![measure(command)?];
-        cells.push(Cell { task: COMMIT.into(), tool, samples, system_calls: None });
+        let mut cell = Row::new(COMMIT, tool);
+        cell.samples.push(measure(command)?);
+        cells.push(cell);
     }
     let commit = |machine: &Machine| -> Result<_> { Ok(machine.repo()?.resolve_rev(REF)?) };
     let (left, right) = (commit(ours)?, commit(theirs)?);
@@ -175,8 +160,8 @@ fn full_commits(
 }
 
 impl Bench<'_> {
-    fn full_deploys(&mut self) -> Result<Vec<Cell>> {
-        let mut cells = [cell(FULL, OURS), cell(FULL, OSTREE)];
+    fn full_deploys(&mut self) -> Result<Vec<Row>> {
+        let mut cells = [OURS, OSTREE].map(|tool| Row::new(FULL, tool));
         for round in 0..self.rounds {
             self.cx.ui.words(format_args!("{FULL}: {} of {}", round + 1, self.rounds))?;
             let mut commands = [self.ours(Trust::Stat)?, self.theirs()];
@@ -187,7 +172,7 @@ impl Bench<'_> {
     }
 
     /// All cells of one size of change.
-    fn changed(&mut self, changed: usize) -> Result<Vec<Cell>> {
+    fn changed(&mut self, changed: usize) -> Result<Vec<Row>> {
         for _ in 0..WARM_UP {
             self.next_version(changed)?;
             self.ours.deploy(Trust::Stat, true)?;
@@ -196,14 +181,15 @@ impl Bench<'_> {
             true => format!("{changed} changed, new version"),
             false => changed.to_string(),
         };
-        let [mut ostree, mut stat, mut none] = [OSTREE, STAT, NONE].map(|tool| cell(&task, tool));
+        let [mut ostree, mut stat, mut none] =
+            [OSTREE, STAT, NONE].map(|tool| Row::new(&*task, tool));
         for round in 0..self.rounds {
             let kind = if self.told { " in a new version" } else { "" };
             let (at, rounds) = (round + 1, self.rounds);
             self.cx.ui.words(format_args!("{changed} changed{kind}: {at} of {rounds}"))?;
             for (ours, trust) in [(&mut stat, Trust::Stat), (&mut none, Trust::None)] {
                 self.next_version(changed)?;
-                let mut pair = [std::mem::replace(ours, cell("", "")), ostree];
+                let mut pair = [std::mem::replace(ours, Row::new("", "")), ostree];
                 in_turns(round, &mut pair, [self.ours(trust)?, self.theirs()])?;
                 let [done, theirs] = pair;
                 (*ours, ostree) = (done, theirs);
@@ -249,12 +235,8 @@ impl Bench<'_> {
     }
 }
 
-fn cell(task: &str, tool: &'static str) -> Cell {
-    Cell { task: task.to_string(), tool, samples: Vec::new(), system_calls: None }
-}
-
 /// Measures both, the other one first in every second round.
-fn in_turns(round: usize, cells: &mut [Cell; 2], commands: [Command; 2]) -> Result<()> {
+fn in_turns(round: usize, cells: &mut [Row; 2], commands: [Command; 2]) -> Result<()> {
     let mut turns: Vec<_> = cells.iter_mut().zip(commands).collect();
     if round % 2 == 1 {
         turns.reverse();

@@ -9,9 +9,10 @@ use trefoil_fsat::Dir;
 use trefoil_repo::{Repo, TreeId};
 
 use super::ground::{Ground, GroundArgs};
-use super::measure::{Sample, measure, system_calls};
+use super::measure::{measure, system_calls};
+use super::rows::{OSTREE as PLAIN, OURS as INDEX, REAL, Row, promise, ratio, turns, verdict};
 use crate::commands::lab::peer::{Peer, run};
-use crate::commands::lab::table::{Table, bytes, median, number, time};
+use crate::commands::lab::table::{Table, bytes, number};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 
@@ -34,15 +35,6 @@ pub struct CommitBenchArgs {
     pub json: bool,
 }
 
-/// All samples of one way to do one task.
-#[derive(Debug, Serialize)]
-struct Row {
-    task: String,
-    way: &'static str,
-    samples: Vec<Sample>,
-    system_calls: Option<u64>,
-}
-
 /// A whole benchmark of commits.
 #[derive(Debug, Serialize)]
 pub struct Results {
@@ -52,10 +44,8 @@ pub struct Results {
     rows: Vec<Row>,
 }
 
-const PLAIN: &str = "ostree";
 const LINKS: &str = "ostree --link-checkout-speedup";
 const LAID_OVER: &str = "ostree --tree=ref --tree=dir";
-const INDEX: &str = "trefoil";
 const TOLD: &str = "trefoil --changed-from";
 const OVERLAY: &str = "trefoil --tree=ref --tree=dir";
 /// The ways, each with its branch, which both have a repository of their own for.
@@ -109,13 +99,10 @@ impl Bench<'_> {
 
     /// Full commits into new repositories, in turns; the last ones stay.
     fn full(&self, mode: &str, rounds: usize) -> Result<Vec<Row>> {
-        let row = |way| Row { task: full_task(mode), way, samples: Vec::new(), system_calls: None };
-        let mut rows = [row(INDEX), row(PLAIN)];
+        let mut rows = [INDEX, PLAIN].map(|way| Row::new(full_task(mode), way));
         for round in 0..rounds {
             self.cx.ui.words(format_args!("{}: {} of {rounds}", full_task(mode), round + 1))?;
-            let mut turns = [0, 1];
-            turns.rotate_left(round % 2);
-            for at in turns {
+            for at in turns(rows.len(), round) {
                 let name = ["ours", "theirs"][at];
                 if self.dir.exists(name)? {
                     self.dir.remove_all(name)?;
@@ -164,14 +151,11 @@ impl Bench<'_> {
         let checkout = self.path("checkout");
         run(with(self.peer.command(), &["checkout", &repo, "-H", "main", &checkout]))?;
         let task = changed_task(self.changed);
-        let row = |(way, _)| Row { task: task.clone(), way, samples: vec![], system_calls: None };
-        let mut rows = WAYS.map(row);
+        let mut rows = WAYS.map(|(way, _)| Row::new(task.clone(), way));
         for round in 0..rounds {
             self.cx.ui.words(format_args!("{task}: {} of {rounds}", round + 1))?;
             self.edit()?;
-            let mut turns: Vec<usize> = (0..WAYS.len()).collect();
-            turns.rotate_left(round % WAYS.len());
-            for at in turns {
+            for at in turns(WAYS.len(), round) {
                 rows[at].samples.push(measure(self.way(at)?)?);
             }
             for (way, branch) in WAYS.iter().filter(|(way, _)| repo_of(way) == "ours") {
@@ -180,7 +164,7 @@ impl Bench<'_> {
         }
         self.edit()?;
         // All of a tree hashed under strace takes longer than the rest of the benchmark.
-        for (at, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.way != PLAIN) {
+        for (at, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.tool != PLAIN) {
             row.system_calls = system_calls(&self.way(at)?, &self.place)?;
         }
         Ok(rows.into())
@@ -249,23 +233,9 @@ fn with(mut command: Command, args: &[&str]) -> Command {
     command
 }
 
-impl Row {
-    fn wall(&self) -> f64 {
-        median(self.samples.iter().map(|s| s.wall).collect())
-    }
-
-    fn cpu(&self) -> f64 {
-        median(self.samples.iter().map(|s| s.cpu).collect())
-    }
-}
-
 impl Results {
     fn ratio(&self, task: &str, way: &str, beside: &str) -> Option<f64> {
-        let wall = |way: &str| {
-            let found = self.rows.iter().find(|row| row.task == task && row.way == way);
-            found.filter(|row| !row.samples.is_empty()).map(Row::wall)
-        };
-        Some(wall(beside)? / wall(way)?)
+        ratio(&self.rows, task, way, beside)
     }
 
     /// Everything in Markdown.
@@ -273,16 +243,10 @@ impl Results {
         let mut table =
             Table::new(2, &["task", "way", "wall", "CPU", "system calls", "runs", "less wall"]);
         for row in self.rows.iter().filter(|row| !row.samples.is_empty()) {
-            let ratio = self.ratio(&row.task, row.way, PLAIN).filter(|_| row.way != PLAIN);
-            table.row(vec![
-                row.task.clone(),
-                row.way.to_string(),
-                time(row.wall()),
-                time(row.cpu()),
-                row.system_calls.map_or("-".to_string(), number),
-                row.samples.len().to_string(),
-                ratio.map_or("-".to_string(), |r| format!("{r:.1}x")),
-            ]);
+            let ratio = self.ratio(&row.task, row.tool, PLAIN).filter(|_| row.tool != PLAIN);
+            let mut cells = row.cells();
+            cells.extend(row.last_cells(ratio));
+            table.row(cells);
         }
         format!(
             "Tree: {} entries, {}; ostree {}; all ways gave the same tree.\nMedians; they took \
@@ -296,28 +260,27 @@ impl Results {
     }
 
     fn promises(&self, task: &str) -> String {
-        let verdict = |kept: bool| if kept { "kept" } else { "MISSED" };
-        let mut text = String::new();
-        for mode in ["archive", "bare"] {
-            if let Some(ratio) = self.ratio(&full_task(mode), INDEX, PLAIN) {
-                let kept = verdict(ratio >= FULL_PROMISE);
-                text += &format!(
-                    "- full commit, {mode}: {ratio:.1}x, promised {FULL_PROMISE}x: {kept}\n"
-                );
-            }
-        }
-        for (way, beside, least) in PROMISES {
-            if let Some(ratio) = self.ratio(task, way, beside) {
-                let kept = verdict(ratio >= least);
-                text +=
-                    &format!("- {way} beside {beside}: {ratio:.1}x, promised {least}x: {kept}\n");
-            }
-        }
-        for row in self.rows.iter().filter(|row| [TOLD, OVERLAY].contains(&row.way)) {
+        let mut text = match self.entries < REAL {
+            true => format!("Times are promised for trees of {} entries or more.\n", number(REAL)),
+            false => self.times(task),
+        };
+        for row in self.rows.iter().filter(|row| [TOLD, OVERLAY].contains(&row.tool)) {
             if let Some(calls) = row.system_calls {
                 let kept = verdict(calls < CALLS);
-                text += &format!("- {}: {} system calls: {kept}\n", row.way, number(calls));
+                text += &format!("- {}: {} system calls: {kept}\n", row.tool, number(calls));
             }
+        }
+        text
+    }
+
+    fn times(&self, task: &str) -> String {
+        let mut text = String::new();
+        for task in ["archive", "bare"].map(full_task) {
+            text += &promise(&task, self.ratio(&task, INDEX, PLAIN), FULL_PROMISE);
+        }
+        for (way, beside, least) in PROMISES {
+            let what = format!("{way} beside {beside}");
+            text += &promise(&what, self.ratio(task, way, beside), least);
         }
         text
     }

@@ -10,9 +10,10 @@ use trefoil_repo::Repo;
 use trefoil_repo::delta::DeltaName;
 
 use super::ground::{Ground, GroundArgs};
-use super::measure::{Sample, measure, system_calls};
+use super::measure::{measure, system_calls};
+use super::rows::{OSTREE, OURS, REAL, Row, promise, ratio, turns, verdict};
 use crate::commands::lab::peer::{Peer, run};
-use crate::commands::lab::table::{Table, bytes, median, number, time};
+use crate::commands::lab::table::{Table, bytes, number};
 use crate::context::Context;
 use crate::error::{CliError, Result};
 
@@ -32,8 +33,6 @@ pub struct DeltaBenchArgs {
     pub json: bool,
 }
 
-const OSTREE: &str = "ostree";
-const OURS: &str = "trefoil";
 /// The tools, and where the delta each of them made is kept.
 const TOOLS: [(&str, &str); 2] = [(OURS, "delta-ours"), (OSTREE, "delta-theirs")];
 const GENERATE: &str = "generate";
@@ -43,17 +42,6 @@ const APPLY_THEIRS: &str = "apply ostree's";
 /// deltas that `ostree` made: their one part is one block of xz, and to unpack that takes a third
 /// of the time `ostree` takes for all (docs/decisions/0013).
 const PROMISES: [(&str, f64); 2] = [(GENERATE, 10.0), (APPLY_OURS, 8.0)];
-/// The promises are about real systems: trees of at least so many entries.
-const REAL: u64 = 100_000;
-
-/// All samples of one tool on one task.
-#[derive(Debug, Serialize)]
-struct Row {
-    task: &'static str,
-    tool: &'static str,
-    samples: Vec<Sample>,
-    system_calls: Option<u64>,
-}
 
 /// A whole benchmark of deltas.
 #[derive(Debug, Serialize)]
@@ -152,7 +140,7 @@ impl Bench<'_> {
         let mut rows = rows_of(GENERATE);
         for round in 0..rounds {
             self.cx.ui.words(format_args!("{GENERATE}: {} of {rounds}", round + 1))?;
-            for at in turns(round) {
+            for at in turns(TOOLS.len(), round) {
                 let (tool, kept) = TOOLS[at];
                 rows[at].samples.push(measure(self.on(tool, "archive", &args)?)?);
                 if self.dir.exists(kept)? {
@@ -176,7 +164,7 @@ impl Bench<'_> {
         let mut rows = rows_of(task);
         for round in 0..rounds {
             self.cx.ui.words(format_args!("{task}: {} of {rounds}", round + 1))?;
-            for at in turns(round) {
+            for at in turns(TOOLS.len(), round) {
                 rows[at].samples.push(measure(self.on(TOOLS[at].0, "bare", &args)?)?);
                 run(self.on(OSTREE, "bare", &["ls", "-R", &to])?)?;
                 self.forget()?;
@@ -206,32 +194,12 @@ impl Bench<'_> {
 }
 
 fn rows_of(task: &'static str) -> Vec<Row> {
-    let row = |(tool, _)| Row { task, tool, samples: Vec::new(), system_calls: None };
-    TOOLS.map(row).into()
-}
-
-/// The places of the tools in the order of their turns.
-fn turns(round: usize) -> [usize; 2] {
-    if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
-}
-
-impl Row {
-    fn wall(&self) -> f64 {
-        median(self.samples.iter().map(|s| s.wall).collect())
-    }
-
-    fn cpu(&self) -> f64 {
-        median(self.samples.iter().map(|s| s.cpu).collect())
-    }
+    TOOLS.map(|(tool, _)| Row::new(task, tool)).into()
 }
 
 impl Results {
     fn ratio(&self, task: &str) -> Option<f64> {
-        let wall = |tool: &str| {
-            let found = self.rows.iter().find(|row| row.task == task && row.tool == tool);
-            found.filter(|row| !row.samples.is_empty()).map(Row::wall)
-        };
-        Some(wall(OSTREE)? / wall(OURS)?)
+        ratio(&self.rows, task, OURS, OSTREE)
     }
 
     fn size(&self, tool: &str) -> u64 {
@@ -243,22 +211,16 @@ impl Results {
         let head = ["task", "tool", "wall", "CPU", "system calls", "delta", "runs", "less wall"];
         let mut table = Table::new(2, &head);
         for row in self.rows.iter().filter(|row| !row.samples.is_empty()) {
-            let ratio = self.ratio(row.task).filter(|_| row.tool == OURS);
-            let size = match row.task {
+            let ratio = self.ratio(&row.task).filter(|_| row.tool == OURS);
+            let size = match row.task.as_str() {
                 GENERATE => self.size(row.tool),
                 APPLY_OURS => self.size(OURS),
                 _ => self.size(OSTREE),
             };
-            table.row(vec![
-                row.task.to_string(),
-                row.tool.to_string(),
-                time(row.wall()),
-                time(row.cpu()),
-                row.system_calls.map_or("-".to_string(), number),
-                format!("{} B", number(size)),
-                row.samples.len().to_string(),
-                ratio.map_or("-".to_string(), |r| format!("{r:.1}x")),
-            ]);
+            let mut cells = row.cells();
+            cells.push(format!("{} B", number(size)));
+            cells.extend(row.last_cells(ratio));
+            table.row(cells);
         }
         format!(
             "Tree: {} entries, {}; {} changed; ostree {}.\nMedians; the tools took turns, each run \
@@ -273,9 +235,8 @@ impl Results {
     }
 
     fn promises(&self) -> String {
-        let verdict = |kept: bool| if kept { "kept" } else { "MISSED" };
         let (ours, theirs) = (self.size(OURS), self.size(OSTREE));
-        let mut text = format!(
+        let text = format!(
             "- size: {} B beside {} B, promised no more: {}\n",
             number(ours),
             number(theirs),
@@ -285,12 +246,8 @@ impl Results {
             let real = number(REAL);
             return text + &format!("Times are promised for trees of {real} entries or more.\n");
         }
-        for (task, least) in PROMISES {
-            if let Some(ratio) = self.ratio(task) {
-                let kept = verdict(ratio >= least);
-                text += &format!("- {task}: {ratio:.1}x, promised {least}x: {kept}\n");
-            }
-        }
-        text
+        PROMISES
+            .iter()
+            .fold(text, |text, (task, least)| text + &promise(task, self.ratio(task), *least))
     }
 }

@@ -11,6 +11,7 @@ use trefoil_repo::{RepoMode, TreeId};
 use trefoil_sysroot::SysrootOptions;
 
 use super::measure::{Sample, measure};
+use super::rows::{REAL, verdict};
 use super::tree;
 use crate::commands::demo::parse_size;
 use crate::commands::lab::edit::{Action, Edit};
@@ -70,8 +71,6 @@ const NONE: &str = "trefoil image update --trust=none";
 const WARM_UP: usize = 3;
 /// What Trefoil promises: how many times less wall time, and seconds at most.
 const PROMISE: (f64, f64) = (30.0, 2.0);
-/// The promise is about real systems: trees of at least so many entries.
-const REAL: u64 = 100_000;
 
 /// The stock way. Prints the bytes written to the device.
 const SCRIPT: &str = r#"
@@ -263,7 +262,6 @@ impl Results {
                 number(REAL)
             );
         }
-        let verdict = |kept: bool| if kept { "kept" } else { "MISSED" };
         let (least, most) = PROMISE;
         let ours = self.rows.iter().filter(|row| row.way != STOCK);
         let line = |row: &Row| {

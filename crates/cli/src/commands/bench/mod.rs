@@ -9,6 +9,7 @@ mod image;
 mod measure;
 mod pull;
 mod report;
+mod rows;
 mod scale;
 mod tree;
 

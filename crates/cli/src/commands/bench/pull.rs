@@ -13,9 +13,10 @@ use trefoil_fsat::Dir;
 use trefoil_repo::Repo;
 
 use super::ground::{Ground, GroundArgs};
-use super::measure::{Sample, measure, system_calls};
+use super::measure::{measure, system_calls};
+use super::rows::{self, OSTREE, OURS, REAL, promise, turns, verdict};
 use crate::commands::lab::peer::{Peer, run};
-use crate::commands::lab::table::{Table, bytes, median, number, time};
+use crate::commands::lab::table::{Table, bytes, number};
 use crate::context::Context;
 use crate::error::{CliError, Context as _, Result};
 
@@ -38,16 +39,12 @@ pub struct PullBenchArgs {
     pub json: bool,
 }
 
-const OSTREE: &str = "ostree";
-const OURS: &str = "trefoil";
 const TOOLS: [&str; 2] = [OURS, OSTREE];
 const LOCAL: &str = "pull-local, change";
 const HTTP: &str = "pull over HTTP, change";
 const FIRST: &str = "pull over HTTP, everything";
 /// What Trefoil promises: task, and how many times less wall time than `ostree`.
 const PROMISES: [(&str, f64); 3] = [(LOCAL, 20.0), (HTTP, 8.0), (FIRST, 1.0)];
-/// The promises are about real systems: trees of at least so many entries.
-const REAL: u64 = 100_000;
 /// For the last lines of the server's log after a client has ended.
 const LOG_DELAY: Duration = Duration::from_millis(100);
 
@@ -61,11 +58,9 @@ struct Traffic {
 /// All samples of one tool on one task.
 #[derive(Debug, Serialize)]
 struct Row {
-    task: &'static str,
-    tool: &'static str,
-    samples: Vec<Sample>,
+    #[serde(flatten)]
+    row: rows::Row,
     traffic: Vec<Traffic>,
-    system_calls: Option<u64>,
 }
 
 /// A whole benchmark of pulls.
@@ -163,7 +158,7 @@ impl Bench<'_> {
         let mut rows = rows_of(FIRST);
         for round in 0..rounds.max(1) {
             self.cx.ui.words(format_args!("{FIRST}: {} of {rounds}", round + 1))?;
-            for at in turns(round) {
+            for at in turns(TOOLS.len(), round) {
                 let tool = TOOLS[at];
                 if self.dir.exists(tool)? {
                     self.dir.remove_all(tool)?;
@@ -176,13 +171,13 @@ impl Bench<'_> {
                     &["remote", "add", "--no-gpg-verify", "origin", url],
                 )?)?;
                 self.server.take();
-                rows[at].samples.push(measure(self.pull(HTTP, tool)?)?);
+                rows[at].row.samples.push(measure(self.pull(HTTP, tool)?)?);
                 rows[at].traffic.push(self.server.take());
             }
             self.same()?;
         }
         if rounds == 0 {
-            rows.iter_mut().for_each(|row| row.samples.clear());
+            rows.iter_mut().for_each(|row| row.row.samples.clear());
         }
         Ok(rows)
     }
@@ -202,16 +197,17 @@ impl Bench<'_> {
         for round in 0..rounds {
             self.cx.ui.words(format_args!("{task}: {} of {rounds}", round + 1))?;
             self.edit()?;
-            for at in turns(round) {
+            for at in turns(TOOLS.len(), round) {
                 self.server.take();
-                rows[at].samples.push(measure(self.pull(task, TOOLS[at])?)?);
+                rows[at].row.samples.push(measure(self.pull(task, TOOLS[at])?)?);
                 rows[at].traffic.push(self.server.take());
             }
             self.same()?;
         }
         self.edit()?;
         for row in &mut rows {
-            row.system_calls = system_calls(&self.pull(task, row.tool)?, &self.place)?;
+            let command = self.pull(task, row.row.tool)?;
+            row.row.system_calls = system_calls(&command, &self.place)?;
         }
         Ok(rows)
     }
@@ -290,25 +286,10 @@ fn count(log: BufReader<ChildStdout>, seen: &Mutex<Traffic>) {
 }
 
 fn rows_of(task: &'static str) -> Vec<Row> {
-    let row =
-        |tool| Row { task, tool, samples: Vec::new(), traffic: Vec::new(), system_calls: None };
-    TOOLS.map(row).into()
-}
-
-/// The places of the tools in the order of their turns.
-fn turns(round: usize) -> [usize; 2] {
-    if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
+    TOOLS.map(|tool| Row { row: rows::Row::new(task, tool), traffic: Vec::new() }).into()
 }
 
 impl Row {
-    fn wall(&self) -> f64 {
-        median(self.samples.iter().map(|s| s.wall).collect())
-    }
-
-    fn cpu(&self) -> f64 {
-        median(self.samples.iter().map(|s| s.cpu).collect())
-    }
-
     fn most(&self) -> Traffic {
         let most = |of: fn(&Traffic) -> u64| self.traffic.iter().map(of).max().unwrap_or_default();
         Traffic { requests: most(|t| t.requests), bytes: most(|t| t.bytes) }
@@ -316,13 +297,14 @@ impl Row {
 }
 
 impl Results {
-    fn row(&self, task: &str, tool: &str) -> Option<&Row> {
-        let found = self.rows.iter().find(|row| row.task == task && row.tool == tool);
-        found.filter(|row| !row.samples.is_empty())
+    fn traffic(&self, task: &str, tool: &str) -> Option<Traffic> {
+        let measured = self.rows.iter().filter(|row| !row.traffic.is_empty());
+        let mut found = measured.filter(|row| row.row.task == task && row.row.tool == tool);
+        found.next().map(Row::most)
     }
 
     fn ratio(&self, task: &str) -> Option<f64> {
-        Some(self.row(task, OSTREE)?.wall() / self.row(task, OURS)?.wall())
+        rows::ratio(self.rows.iter().map(|row| &row.row), task, OURS, OSTREE)
     }
 
     /// Everything in Markdown.
@@ -339,20 +321,13 @@ impl Results {
             "less wall",
         ];
         let mut table = Table::new(2, &head);
-        for row in self.rows.iter().filter(|row| !row.samples.is_empty()) {
-            let ratio = self.ratio(row.task).filter(|_| row.tool == OURS);
+        for row in self.rows.iter().filter(|row| !row.row.samples.is_empty()) {
+            let ratio = self.ratio(&row.row.task).filter(|_| row.row.tool == OURS);
             let traffic = row.most();
-            table.row(vec![
-                row.task.to_string(),
-                row.tool.to_string(),
-                time(row.wall()),
-                time(row.cpu()),
-                row.system_calls.map_or("-".to_string(), number),
-                number(traffic.requests),
-                format!("{} B", number(traffic.bytes)),
-                row.samples.len().to_string(),
-                ratio.map_or("-".to_string(), |r| format!("{r:.1}x")),
-            ]);
+            let mut cells = row.row.cells();
+            cells.extend([number(traffic.requests), format!("{} B", number(traffic.bytes))]);
+            cells.extend(row.row.last_cells(ratio));
+            table.row(cells);
         }
         format!(
             "Tree: {} entries, {}; {} changed; ostree {}; `trefoil serve` is the server of both.\n\
@@ -367,11 +342,10 @@ impl Results {
     }
 
     fn promises(&self) -> String {
-        let verdict = |kept: bool| if kept { "kept" } else { "MISSED" };
         let mut text = String::new();
         for task in [HTTP, FIRST] {
-            if let (Some(ours), Some(theirs)) = (self.row(task, OURS), self.row(task, OSTREE)) {
-                let (ours, theirs) = (ours.most(), theirs.most());
+            let both = self.traffic(task, OURS).zip(self.traffic(task, OSTREE));
+            if let Some((ours, theirs)) = both {
                 text += &format!(
                     "- {task}: {} requests and {} B beside {} and {} B, promised no more: {}\n",
                     number(ours.requests),
@@ -386,12 +360,8 @@ impl Results {
             let real = number(REAL);
             return text + &format!("Times are promised for trees of {real} entries or more.\n");
         }
-        for (task, least) in PROMISES {
-            if let Some(ratio) = self.ratio(task) {
-                let kept = verdict(ratio >= least);
-                text += &format!("- {task}: {ratio:.1}x, promised {least}x: {kept}\n");
-            }
-        }
-        text
+        PROMISES
+            .iter()
+            .fold(text, |text, (task, least)| text + &promise(task, self.ratio(task), *least))
     }
 }
