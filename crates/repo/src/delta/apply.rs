@@ -64,7 +64,11 @@ pub fn patch_part(txn: &Transaction<'_>, plan: &DeltaPlan, index: usize) -> Resu
     let patch = |name| patch_tree(txn, plan, name, &left);
     match header.usize <= ALONE {
         true => header.objects.iter().map(patch).try_fold(true, |all, made| Ok(all && made?)),
-        false => header.objects.par_iter().map(patch).try_reduce(|| true, |a, b| Ok(a && b)),
+        false => {
+            // One at a time: one directory may be larger than all others together.
+            let objects = header.objects.par_iter().with_max_len(1);
+            objects.map(patch).try_reduce(|| true, |a, b| Ok(a && b))
+        }
     }
 }
 
