@@ -1,4 +1,5 @@
 use serde::Serialize;
+use trefoil_sysroot::ListPlan;
 use trefoil_sysroot::spare::{SpareBuilder, Trust};
 
 use crate::attach::Access;
@@ -35,4 +36,19 @@ pub fn rollback(around: &Surroundings, place: &Place, os: Option<&str>) -> Resul
         deployment: deployment.name(),
         bytes_written: session.close()?,
     })
+}
+
+/// Plans [`rollback`]. The image stays as it is, but for the journal of a machine that was cut
+/// off.
+///
+/// # Errors
+/// As [`rollback`].
+pub fn plan_rollback(around: &Surroundings, place: &Place, os: Option<&str>) -> Result<ListPlan> {
+    let session = Session::open(around, place, Access::ReadOnly)?;
+    let plan = {
+        let sysroot = session.sysroot()?;
+        sysroot.plan_rollback(Some(&stateroot(&sysroot, os)?))?
+    };
+    session.close()?;
+    Ok(plan)
 }

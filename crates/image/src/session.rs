@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use trefoil_format::checksum::Checksum;
 use trefoil_fsat::Fs;
 use trefoil_sysroot::{Sysroot, SysrootOptions};
 
@@ -106,4 +107,20 @@ pub fn prepare_spare(
         sysroot.spare_prepare(&lock, &stateroot)?
     };
     Ok((made, session.close()?))
+}
+
+/// The commit that [`prepare_spare`] would make a spare of; `None` where there is one already. The
+/// image stays as it is, but for the journal of a machine that was cut off.
+pub fn plan_spare(
+    around: &Surroundings,
+    place: &Place,
+    os: Option<&str>,
+) -> Result<Option<Checksum>> {
+    let session = Session::open(around, place, Access::ReadOnly)?;
+    let plan = {
+        let sysroot = session.sysroot()?;
+        sysroot.plan_spare_prepare(&stateroot(&sysroot, os)?)?
+    };
+    session.close()?;
+    Ok(plan)
 }

@@ -130,12 +130,21 @@ pub(crate) fn find(place: &Place) -> Result<Option<String>> {
 /// # Errors
 /// There is no snapshot; the image is in use.
 pub fn restore_snapshot(around: &Surroundings, place: &Place) -> Result<()> {
+    let name = existing_snapshot(place)?;
+    let _held = Disk::open(&around.fs, place)?;
+    place.dir().rename(&name, place.dir(), place.name())?;
+    Ok(place.dir().sync()?)
+}
+
+/// The name of the snapshot beside the image.
+///
+/// # Errors
+/// There is none.
+pub fn existing_snapshot(place: &Place) -> Result<String> {
     let name = place.beside(SUFFIX);
     if !place.dir().exists(&name)? {
         let path = place.path_of(&name);
         return Err(ImageError::Refused(format!("there is no snapshot {}", path.display())));
     }
-    let _held = Disk::open(&around.fs, place)?;
-    place.dir().rename(&name, place.dir(), place.name())?;
-    Ok(place.dir().sync()?)
+    Ok(name)
 }

@@ -1,12 +1,14 @@
 use trefoil_format::checksum::Checksum;
 use trefoil_format::name::{RefName, Refspec};
-use trefoil_fsat::{FileKind, LockMode, Removed};
+use trefoil_fsat::{LockMode, Removed};
+use trefoil_repo::prune::{PruneOptions, PrunePlan, plan_prune};
+use trefoil_repo::traverse::Depth;
 use trefoil_repo::{Repo, StagedRefs};
 
 use crate::boot::BootVersion;
 use crate::deploy::{TreeBuilder, forget_index};
 use crate::error::During;
-use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock, origin, parse_name};
+use crate::{Result, Sysroot, SysrootError, SysrootLock, origin};
 
 /// What a cleanup does beyond removing leftovers.
 #[derive(Copy, Clone, Debug)]
@@ -56,6 +58,13 @@ impl Sysroot {
         Ok(report)
     }
 
+    /// Objects and bytes that no ref of the repository needs as it is. A cleanup deletes them
+    /// once the refs are those of the list.
+    pub fn unneeded_objects(&self) -> Result<(u64, u64)> {
+        let stats = plan_objects(self.repo())?.stats();
+        Ok((stats.objects_pruned, stats.bytes_freed))
+    }
+
     fn clean_boot_versions(&self, removed: &mut Removed) -> Result<()> {
         let BootVersion { major, minor } = self.boot_version();
         let other = 1 - major;
@@ -79,15 +88,9 @@ impl Sysroot {
         report: &mut CleanupReport,
         removed: &mut Removed,
     ) -> Result<()> {
-        for (stateroot, name) in self.unlisted_trees()? {
-            let gone = Unlisted { stateroot, name };
-            let label = format!("{}/{}", gone.stateroot, gone.name);
-            let dir = self.ostree().open_dir(gone.path())?;
-            // The running system, whatever the list says.
-            if Some(dir.stat_self()?.identity()) == self.options().running_root {
-                continue;
-            }
-            dir.set_immutable(false)?;
+        for gone in self.unlisted_trees(self.deployments())? {
+            let label = gone.to_string();
+            self.ostree().open_dir(gone.path())?.set_immutable(false)?;
             let origin = format!("ostree/{}.origin", gone.path());
             let hotfix = match origin::load(self.dir(), &origin) {
                 Ok(origin) => origin.is_some_and(|origin| origin::is_hotfix(&origin)),
@@ -112,59 +115,10 @@ impl Sysroot {
         Ok(())
     }
 
-    /// Stateroot and name of every tree below `ostree/deploy` that is not in the list.
-    fn unlisted_trees(&self) -> Result<Vec<(String, String)>> {
-        let mut found = Vec::new();
-        let stateroots = self.ostree().open_dir("deploy")?;
-        for entry in stateroots.sorted_entries()? {
-            let Some(stateroot) = entry.name.to_str() else { continue };
-            if entry.kind != FileKind::Directory {
-                continue;
-            }
-            let Some(deploy) = stateroots.open_dir_opt(format!("{stateroot}/deploy"))? else {
-                continue;
-            };
-            for entry in deploy.sorted_entries()? {
-                if entry.kind != FileKind::Directory {
-                    continue;
-                }
-                let name = entry.name.to_string_lossy().into_owned();
-                let Some((checksum, serial)) = parse_name(&name) else {
-                    return Err(SysrootError::State(format!(
-                        "Invalid deploy name '{name}', expected CHECKSUM.TREESERIAL in {}",
-                        deploy.path().display()
-                    )));
-                };
-                let is_it = |d: &&Deployment| {
-                    d.stateroot == stateroot && d.checksum == checksum && d.serial == serial
-                };
-                if !self.deployments().iter().any(|d| is_it(&d)) {
-                    found.push((stateroot.to_string(), name));
-                }
-            }
-        }
-        Ok(found)
-    }
-
     /// Deletes kernels and overlay initrds that no entry names.
     fn clean_boot(&self, removed: &mut Removed) -> Result<()> {
-        let Ok(boot) = self.boot() else { return Ok(()) };
-        let Some(ostree) = boot.open_dir_opt("ostree")? else { return Ok(()) };
-        for entry in ostree.entries()?.iter().filter(|e| e.kind == FileKind::Directory) {
-            let sum = entry.name.to_str().and_then(|n| n.rsplit_once('-')).map(|(_, sum)| sum);
-            let Some(Ok(bootcsum)) = sum.map(Checksum::from_hex) else { continue };
-            if !self.deployments().iter().any(|d| d.bootcsum == bootcsum) {
-                removed.add(ostree.remove_all(&entry.name)?);
-            }
-        }
-        let Some(overlays) = ostree.open_dir_opt("initramfs-overlays")? else { return Ok(()) };
-        for entry in overlays.entries()?.iter().filter(|e| e.kind == FileKind::Regular) {
-            let Some(name) = entry.name.to_str() else { continue };
-            let names =
-                |d: &Deployment| d.entry.overlay_initrds().iter().any(|p| p.ends_with(name));
-            if !self.deployments().iter().any(names) {
-                removed.add(overlays.remove_all(name)?);
-            }
+        for path in self.unlisted_boot_files(self.deployments())? {
+            removed.add(self.boot()?.remove_all(path)?);
         }
         Ok(())
     }
@@ -182,26 +136,6 @@ impl Sysroot {
             write_ref_set(repo, BootVersion { major, minor }, &[])?;
         }
         Ok(())
-    }
-}
-
-/// A tree below `ostree/deploy` that no boot entry names.
-#[derive(Clone, Debug)]
-pub struct Unlisted {
-    /// Its stateroot.
-    pub stateroot: String,
-    /// `CHECKSUM.SERIAL`.
-    pub name: String,
-}
-
-impl Unlisted {
-    /// Path below `ostree`.
-    pub fn path(&self) -> String {
-        format!("deploy/{}/deploy/{}", self.stateroot, self.name)
-    }
-
-    fn backing(&self) -> String {
-        format!("deploy/{}/backing/{}", self.stateroot, self.name)
     }
 }
 
@@ -264,12 +198,14 @@ fn ref_name(name: &str) -> Result<RefName> {
     RefName::new(name).map_err(|e| SysrootError::State(format!("ref {name}: {e}")))
 }
 
-/// Deletes objects that no ref needs, deployment refs among them.
-fn prune(repo: &Repo) -> Result<(u64, u64)> {
-    use trefoil_repo::prune::{PruneOptions, plan_prune};
-    use trefoil_repo::traverse::Depth;
+/// What no ref needs, deployment refs among them.
+fn plan_objects(repo: &Repo) -> Result<PrunePlan<'_>> {
     let options =
         PruneOptions { refs_only: true, depth: Depth::Parents(0), ..PruneOptions::default() };
-    let stats = plan_prune(repo, &options)?.apply()?;
+    Ok(plan_prune(repo, &options)?)
+}
+
+fn prune(repo: &Repo) -> Result<(u64, u64)> {
+    let stats = plan_objects(repo)?.apply()?;
     Ok((stats.objects_pruned, stats.bytes_freed))
 }

@@ -17,6 +17,7 @@ pub mod etc;
 #[doc(hidden)]
 pub mod fuzzing;
 mod kernel;
+mod list_plan;
 mod lock;
 mod manage;
 pub mod origin;
@@ -25,6 +26,7 @@ mod staged;
 mod stateroot;
 pub mod status;
 mod sysroot;
+mod unlisted;
 mod unlock;
 
 pub use account::{Account, Phase};
@@ -32,8 +34,9 @@ pub use cleanup::{CleanupOptions, CleanupReport};
 pub use deployment::{Deployment, Unlocked, parse_name};
 pub use error::{Result, SysrootError};
 pub use kernel::{BootFile, DeviceTree, KernelLayout};
+pub use list_plan::{Leftovers, ListPlan};
 pub use lock::SysrootLock;
 pub use manage::ListReport;
 pub use staged::{FinalizeReport, Finalized};
-pub use stateroot::{Epoch, init_fs};
+pub use stateroot::{Epoch, init_fs, missing_of_fs};
 pub use sysroot::{Booted, Sysroot, SysrootOptions};

@@ -32,15 +32,8 @@ impl Sysroot {
         index: usize,
         builder: &dyn TreeBuilder,
     ) -> Result<ListReport> {
-        let deployment = self.deployment(index)?.clone();
-        if self.booted().is_some_and(|booted| booted.same_as(&deployment)) {
-            return Err(SysrootError::Refused(format!(
-                "Cannot undeploy currently booted deployment {index}"
-            )));
-        }
-        let mut list = self.deployments().to_vec();
-        list.remove(index);
-        self.replace_list(lock, deployment, list, builder)
+        let plan = self.plan_undeploy(index)?;
+        self.apply_list(lock, plan, builder)
     }
 
     /// Puts the deployment at `index` first, as `ostree admin set-default`.
@@ -50,11 +43,8 @@ impl Sysroot {
         index: usize,
         builder: &dyn TreeBuilder,
     ) -> Result<ListReport> {
-        let deployment = self.deployment(index)?.clone();
-        let mut list = self.deployments().to_vec();
-        let first = list.remove(index);
-        list.insert(0, first);
-        self.replace_list(lock, deployment, list, builder)
+        let plan = self.plan_set_default(index)?;
+        self.apply_list(lock, plan, builder)
     }
 
     /// Puts the rollback deployment of `stateroot` (`None`: the booted one) first: the one
@@ -65,21 +55,8 @@ impl Sysroot {
         stateroot: Option<&str>,
         builder: &dyn TreeBuilder,
     ) -> Result<ListReport> {
-        let stateroot = match (stateroot, self.deployments().first()) {
-            (None, Some(first)) if self.booted().is_none() => first.stateroot.clone(),
-            (stateroot, _) => self.stateroot_or_booted(stateroot)?,
-        };
-        let ours = |d: &&Deployment| d.stateroot == stateroot;
-        let found = match self.booted().filter(|b| b.stateroot == stateroot) {
-            Some(_) => self.pending_and_rollback(&stateroot).1,
-            None => self.deployments().iter().filter(ours).nth(1),
-        };
-        let Some(index) = found.map(|d| d.index) else {
-            return Err(SysrootError::Refused(format!(
-                "stateroot {stateroot} has no deployment to roll back to"
-            )));
-        };
-        self.set_default(lock, index, builder)
+        let plan = self.plan_rollback(stateroot)?;
+        self.apply_list(lock, plan, builder)
     }
 
     /// Takes off the list, durably and before the deploy, what `plan` is going to retire, so
@@ -112,34 +89,31 @@ impl Sysroot {
         Ok(gone.iter().map(label).collect())
     }
 
-    fn replace_list(
-        &mut self,
-        lock: &SysrootLock,
-        deployment: Deployment,
-        list: Vec<Deployment>,
-        builder: &dyn TreeBuilder,
-    ) -> Result<ListReport> {
-        let swap = write_deployments(self, lock, list, None)?;
-        let cleanup = self
-            .cleanup(lock, builder, CleanupOptions { prune: true })
-            .during(|| "Performing final cleanup".into())?;
-        Ok(ListReport { deployment, swap, cleanup })
-    }
-
     /// Keeps the deployment at `index` whatever is deployed after it, or no longer. False
     /// where it was so already.
     pub fn set_pinned(&mut self, lock: &SysrootLock, index: usize, on: bool) -> Result<bool> {
+        if !self.would_set_pinned(index, on)? {
+            return Ok(false);
+        }
+        let mut origin = self.deployment(index)?.origin.clone().unwrap_or_default();
+        origin::set_pinned(&mut origin, on);
+        self.write_origin(lock, index, &origin)?;
+        Ok(true)
+    }
+
+    /// Whether [`Sysroot::set_pinned`] would change anything.
+    ///
+    /// # Errors
+    /// The staged deployment; no such index.
+    pub fn would_set_pinned(&self, index: usize, on: bool) -> Result<bool> {
         let deployment = self.deployment(index)?;
         if deployment.is_pinned() == on {
             return Ok(false);
         }
-        if deployment.staged {
-            return Err(SysrootError::Refused("Cannot pin staged deployment".into()));
+        match deployment.staged {
+            true => Err(SysrootError::Refused("Cannot pin staged deployment".into())),
+            false => Ok(true),
         }
-        let mut origin = deployment.origin.clone().unwrap_or_default();
-        origin::set_pinned(&mut origin, on);
-        self.write_origin(lock, index, &origin)?;
-        Ok(true)
     }
 
     /// Replaces the origin file of the deployment at `index`, durably.
@@ -167,16 +141,8 @@ impl Sysroot {
         kargs: &KernelArgs,
         builder: &dyn TreeBuilder,
     ) -> Result<ListReport> {
-        let deployment = self.deployment(index)?.clone();
-        if deployment.staged {
-            return Err(SysrootError::Refused(
-                "Cannot set kernel arguments of the staged deployment: stage it anew with them"
-                    .into(),
-            ));
-        }
-        let mut list = self.deployments().to_vec();
-        list[index].entry.set("options", &kargs.to_string());
-        self.replace_list(lock, deployment, list, builder)
+        let plan = self.plan_set_kargs(index, kargs)?;
+        self.apply_list(lock, plan, builder)
     }
 
     /// Replaces the kernel arguments in the active entry of the deployment at `index`, as

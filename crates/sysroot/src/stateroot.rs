@@ -34,23 +34,50 @@ impl Epoch {
 /// `ostree admin init-fs`, which always makes a repository of mode `bare`. What is there
 /// already is left as it is.
 pub fn init_fs(root: &Dir, epoch: Epoch, mode: RepoMode) -> Result<()> {
-    root.ensure_dir("boot", 0o755)?;
-    match epoch {
-        Epoch::Modern => {}
-        Epoch::Private => drop(root.ensure_dir("ostree", 0o700)?),
-        Epoch::Traditional => {
-            for name in ["dev", "home", "proc", "run", "sys"] {
-                root.ensure_dir(name, 0o755)?;
-            }
-            root.ensure_dir("root", 0o700)?;
-            root.ensure_dir("tmp", 0o1777)?;
-            root.open_dir("tmp")?.set_mode(0o1777)?;
-        }
+    for (name, mode) in directories(epoch) {
+        root.ensure_dir(name, *mode)?;
     }
-    root.ensure_dirs("ostree/repo", 0o755)?;
-    root.ensure_dir("ostree/deploy", 0o755)?;
+    if epoch == Epoch::Traditional {
+        root.open_dir("tmp")?.set_mode(0o1777)?;
+    }
     Repo::create(root.open_dir_following("ostree/repo")?, mode, None)?;
     Ok(())
+}
+
+/// What [`init_fs`] would make: directories and repository that are not there. Changes nothing.
+pub fn missing_of_fs(root: &Dir, epoch: Epoch) -> Result<Vec<&'static str>> {
+    let mut missing = Vec::new();
+    for (name, _) in directories(epoch) {
+        if !root.exists(name)? {
+            missing.push(*name);
+        }
+    }
+    Ok(missing)
+}
+
+/// The directories of a sysroot in the order in which they are made, and their modes.
+fn directories(epoch: Epoch) -> &'static [(&'static str, u32)] {
+    match epoch {
+        Epoch::Modern => {
+            &[("boot", 0o755), ("ostree", 0o755), ("ostree/repo", 0o755), ("ostree/deploy", 0o755)]
+        }
+        Epoch::Private => {
+            &[("boot", 0o755), ("ostree", 0o700), ("ostree/repo", 0o755), ("ostree/deploy", 0o755)]
+        }
+        Epoch::Traditional => &[
+            ("boot", 0o755),
+            ("dev", 0o755),
+            ("home", 0o755),
+            ("proc", 0o755),
+            ("run", 0o755),
+            ("sys", 0o755),
+            ("root", 0o700),
+            ("tmp", 0o1777),
+            ("ostree", 0o755),
+            ("ostree/repo", 0o755),
+            ("ostree/deploy", 0o755),
+        ],
+    }
 }
 
 impl Sysroot {
@@ -69,6 +96,18 @@ impl Sysroot {
         }
         self.ostree().mkdir(&var, 0o777).during(|| "Creating var".into())?;
         self.touch()
+    }
+
+    /// What [`Sysroot::init_stateroot`] refuses, without a change.
+    ///
+    /// # Errors
+    /// A name with `/` in it, or one that is taken.
+    pub fn check_new_stateroot(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        match self.ostree().exists(format!("deploy/{name}/var"))? {
+            true => Err(SysrootError::Refused(format!("stateroot {name} is there already"))),
+            false => Ok(()),
+        }
     }
 
     /// Whether the stateroot exists.

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests lay out files by themselves")]
 
 mod admin;
+mod admin_dry;
 mod as_ostree;
 mod bad_sources;
 mod bad_sysroots;

@@ -11,7 +11,7 @@ mod var;
 
 use trefoil_format::keyfile::KeyFile;
 
-pub use crate::cleanup::Unlisted;
+pub use crate::unlisted::Unlisted;
 pub use apply::{DeployReport, PlannedAgainst};
 pub use etc::load_index;
 pub(crate) use etc::{

@@ -4,9 +4,9 @@ use trefoil_fsat::Dir;
 use trefoil_repo::TreeId;
 use trefoil_repo::checkout::{CheckoutOptions, CheckoutStats, checkout};
 
-use crate::cleanup::Unlisted;
 use crate::error::During;
 use crate::etc::{EtcIndex, Scan};
+use crate::unlisted::Unlisted;
 use crate::{Result, Sysroot};
 
 /// The tree a deployment is to have.

@@ -1,4 +1,5 @@
 use serde::Serialize;
+use trefoil_format::checksum::Checksum;
 use trefoil_fsat::Dir;
 use trefoil_repo::TreeId;
 
@@ -7,7 +8,7 @@ use super::builder::full_checkout;
 use super::check::distrust;
 use super::store::Store;
 use crate::error::During;
-use crate::{Result, Sysroot, SysrootError, SysrootLock};
+use crate::{Deployment, Result, Sysroot, SysrootError, SysrootLock};
 
 /// What there is of a spare.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,6 +80,22 @@ impl Sysroot {
         Ok(dropped)
     }
 
+    /// The commit that [`Sysroot::spare_prepare`] would make a spare of; `None` where there is one
+    /// that can be used. Changes nothing.
+    ///
+    /// # Errors
+    /// The stateroot has no deployment.
+    pub fn plan_spare_prepare(&self, stateroot: &str) -> Result<Option<Checksum>> {
+        let newest = self.newest(stateroot)?.checksum;
+        let Some(store) = Store::open(self, stateroot)? else { return Ok(Some(newest)) };
+        for spare in store.spares()? {
+            if distrust(self, &store, &spare, Trust::Stat)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(newest))
+    }
+
     /// Makes a spare in idle time, so that the next deploy has one to convert: throws away
     /// what cannot be used and, where no spare is left, checks out the newest deployment's
     /// commit once more. True if it made one.
@@ -86,10 +103,7 @@ impl Sysroot {
     /// # Errors
     /// The stateroot has no deployment.
     pub fn spare_prepare(&self, _lock: &SysrootLock, stateroot: &str) -> Result<bool> {
-        let newest = self.deployments().iter().find(|d| d.stateroot == stateroot);
-        let newest = newest.ok_or_else(|| {
-            SysrootError::Refused(format!("stateroot {stateroot} has no deployment"))
-        })?;
+        let newest = self.newest(stateroot)?;
         let store = Store::create(self, stateroot)?;
         store.discard_work()?;
         for spare in store.spares()? {
@@ -106,6 +120,13 @@ impl Sysroot {
         make_durable(&tree)?;
         store.adopt_work(self.repo(), &newest.checksum, tree.stat_self()?.ino)?;
         Ok(true)
+    }
+
+    fn newest(&self, stateroot: &str) -> Result<&Deployment> {
+        let newest = self.deployments().iter().find(|d| d.stateroot == stateroot);
+        newest.ok_or_else(|| {
+            SysrootError::Refused(format!("stateroot {stateroot} has no deployment"))
+        })
     }
 }
 

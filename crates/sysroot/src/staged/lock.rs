@@ -24,6 +24,16 @@ impl Sysroot {
         Ok(true)
     }
 
+    /// Whether [`Sysroot::set_finalization_locked`] would change anything.
+    ///
+    /// # Errors
+    /// Nothing is staged.
+    pub fn would_lock_finalization(&self, on: bool) -> Result<bool> {
+        let state = self.staged_state();
+        let state = state.ok_or_else(|| SysrootError::Refused("No staged deployment".into()))?;
+        Ok(state.locked != on)
+    }
+
     /// Replaces the kernel arguments that the staged deployment will have.
     pub(crate) fn set_staged_kargs(&mut self, kargs: &KernelArgs) -> Result<()> {
         let Some(mut state) = self.staged_state().cloned() else {

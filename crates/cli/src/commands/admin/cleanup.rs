@@ -12,10 +12,20 @@ use crate::error::Result;
 pub struct CleanupArgs {
     #[command(flatten)]
     engine: EngineArgs,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `admin cleanup`.
 pub fn run(args: CleanupArgs, target: &Target<'_>) -> Result<()> {
+    if args.dry_run {
+        let sysroot = target.open()?;
+        target.cx.ui.text(sysroot.leftovers()?)?;
+        let (objects, bytes) = sysroot.unneeded_objects()?;
+        let size = crate::size::words(bytes);
+        return target.cx.ui.line(format_args!("would free: {objects} objects, {size}"));
+    }
     let (mut sysroot, lock) = target.open_locked()?;
     let builder = args.engine.builder();
     let report = sysroot.cleanup(&lock, &builder, CleanupOptions { prune: true })?;

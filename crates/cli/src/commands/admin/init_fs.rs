@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use trefoil_repo::RepoMode;
-use trefoil_sysroot::{Epoch, init_fs};
+use trefoil_sysroot::{Epoch, init_fs, missing_of_fs};
 
 use super::target::Target;
 use crate::error::{CliError, Result};
@@ -24,6 +24,9 @@ pub struct InitFsArgs {
     /// Mode of the repository; bare-user lets ordinary users deploy
     #[arg(long, value_name = "MODE", default_value = "bare")]
     mode: String,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `admin init-fs`.
@@ -40,5 +43,12 @@ pub fn run(args: InitFsArgs, target: &Target<'_>) -> Result<()> {
     let mode = RepoMode::from_word(&args.mode).ok_or_else(|| {
         CliError::failed(format!("Invalid mode '{}' in repository configuration", args.mode))
     })?;
-    Ok(init_fs(&target.cx.fs.open_dir(path)?, epoch, mode)?)
+    let root = target.cx.fs.open_dir(path)?;
+    if args.dry_run {
+        for name in missing_of_fs(&root, epoch)? {
+            target.cx.ui.line(format_args!("would make: {name}"))?;
+        }
+        return Ok(());
+    }
+    Ok(init_fs(&root, epoch, mode)?)
 }

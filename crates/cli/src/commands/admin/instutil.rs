@@ -47,6 +47,9 @@ pub struct SetKargsArgs {
     /// Append kernel argument; useful with e.g. console= that can be used multiple times
     #[arg(long, value_name = "NAME=VALUE")]
     append: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `admin instutil grub2-generate`.
@@ -77,7 +80,7 @@ pub fn run(args: InstutilArgs, target: &Target<'_>) -> Result<()> {
 
 /// Gives the default deployment other kernel arguments.
 fn set_kargs(args: SetKargsArgs, target: &Target<'_>) -> Result<()> {
-    let (mut sysroot, lock) = target.open_locked()?;
+    let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let first = sysroot.deployments().first().ok_or_else(no_deployment)?;
     let mut kargs = KernelArgs::default();
     if args.import_proc_cmdline {
@@ -88,7 +91,9 @@ fn set_kargs(args: SetKargsArgs, target: &Target<'_>) -> Result<()> {
     args.replace.iter().for_each(|arg| kargs.replace_take(arg));
     kargs.append_all(&args.append);
     kargs.append_all(&args.arguments);
-    let report = sysroot.set_kargs(&lock, 0, &kargs, &EngineArgs::default().builder())?;
+    let plan = sysroot.plan_set_kargs(0, &kargs)?;
+    let Some(lock) = lock else { return target.cx.ui.text(plan) };
+    let report = sysroot.apply_list(&lock, plan, &EngineArgs::default().builder())?;
     target.announce(report.swap.message())
 }
 

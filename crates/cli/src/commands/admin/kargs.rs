@@ -24,6 +24,9 @@ pub struct EditInPlaceArgs {
     /// Append kernel arguments if they do not exist
     #[arg(long, value_name = "NAME=VALUE")]
     append_if_missing: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `admin kargs`.
@@ -36,14 +39,17 @@ pub fn run(args: KargsArgs, target: &Target<'_>) -> Result<()> {
 
 /// Changes the entry of every deployment.
 fn edit_in_place(args: EditInPlaceArgs, target: &Target<'_>) -> Result<()> {
-    let (mut sysroot, lock) = target.open_locked()?;
+    let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     if sysroot.deployments().is_empty() {
         return Err(no_deployment());
     }
     for index in 0..sysroot.deployments().len() {
         let mut kargs = sysroot.deployment(index)?.kargs();
         args.append_if_missing.iter().for_each(|arg| kargs.append_if_missing(arg));
-        sysroot.set_kargs_in_place(&lock, index, &kargs)?;
+        match &lock {
+            Some(lock) => sysroot.set_kargs_in_place(lock, index, &kargs)?,
+            None => target.cx.ui.line(format_args!("would set: {index} {kargs}"))?,
+        }
     }
     Ok(())
 }

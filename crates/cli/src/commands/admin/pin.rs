@@ -15,6 +15,9 @@ pub struct PinArgs {
     /// Unset pin
     #[arg(short, long)]
     unpin: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `admin pin`.
@@ -22,13 +25,16 @@ pub fn run(args: PinArgs, target: &Target<'_>) -> Result<()> {
     if args.arguments.is_empty() {
         return Err(CliError::usage("INDEX must be specified"));
     }
-    let (mut sysroot, lock) = target.open_locked()?;
+    let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let word = if args.unpin { "unpinned" } else { "pinned" };
     for text in &args.arguments {
         let index = find(&sysroot, text)?;
-        let changed = sysroot.set_pinned(&lock, index, !args.unpin)?;
-        let adverb = if changed { "now" } else { "already" };
-        target.cx.ui.line(format_args!("Deployment {index} is {adverb} {word}"))?;
+        let (changes, adverb) = match &lock {
+            Some(lock) => (sysroot.set_pinned(lock, index, !args.unpin)?, "is now"),
+            None => (sysroot.would_set_pinned(index, !args.unpin)?, "would be"),
+        };
+        let adverb = if changes { adverb } else { "is already" };
+        target.cx.ui.line(format_args!("Deployment {index} {adverb} {word}"))?;
     }
     Ok(())
 }

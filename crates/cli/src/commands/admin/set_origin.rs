@@ -21,6 +21,9 @@ pub struct SetOriginArgs {
     /// Operate on the deployment INDEX, starting from zero
     #[arg(long, value_name = "INDEX", default_value_t = -1)]
     index: i64,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `admin set-origin`.
@@ -38,7 +41,7 @@ pub fn run(args: SetOriginArgs, target: &Target<'_>) -> Result<()> {
         })?;
         options.push((key.to_string(), value.to_string()));
     }
-    let (mut sysroot, lock) = target.open_locked()?;
+    let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let deployment = match usize::try_from(args.index) {
         Ok(index) => sysroot.deployment(index)?,
         Err(_) => sysroot
@@ -46,6 +49,9 @@ pub fn run(args: SetOriginArgs, target: &Target<'_>) -> Result<()> {
             .ok_or_else(|| CliError::failed("Not currently booted into an OSTree system"))?,
     };
     let (index, branch) = (deployment.index, new_branch(deployment, branch)?);
+    let Some(lock) = lock else {
+        return target.cx.ui.line(format_args!("would set: {index} {remote}:{branch} from {url}"));
+    };
     let mut place = Place::open(target.cx, Some(target.path()))?;
     place.for_writing(target.cx)?;
     let new = NewRemote { url: Some(url.clone()), branches: Vec::new(), options };

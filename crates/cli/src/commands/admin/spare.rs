@@ -21,11 +21,11 @@ enum SpareVerb {
     /// Tell what there is of a spare
     Status(OneSpare),
     /// Make a spare ahead of the next deploy
-    Prepare(OneSpare),
+    Prepare(ChangeArgs),
     /// Check whether the spare is as it was sealed
     Verify(VerifyArgs),
     /// Throw the spare away
-    Drop(OneSpare),
+    Drop(ChangeArgs),
 }
 
 /// Which spare, and how to tell of it.
@@ -37,6 +37,16 @@ struct OneSpare {
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Arguments of `admin spare prepare` and `admin spare drop`.
+#[derive(Args, Debug)]
+struct ChangeArgs {
+    #[command(flatten)]
+    spare: OneSpare,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Arguments of `admin spare verify`.
@@ -58,7 +68,7 @@ struct Verdict {
     reason: Option<String>,
 }
 
-/// The answer of `prepare` and `drop`.
+/// The answer of `prepare` and `drop`; of a dry run, what would be.
 #[derive(Serialize)]
 struct Outcome {
     stateroot: String,
@@ -113,22 +123,34 @@ fn status_text(status: &SpareStatus) -> String {
     }
 }
 
-fn prepare(args: OneSpare, target: &Target<'_>) -> Result<()> {
-    let (sysroot, lock) = target.open_locked()?;
-    let stateroot = args.stateroot(&sysroot)?;
+fn prepare(args: ChangeArgs, target: &Target<'_>) -> Result<()> {
+    let (sysroot, lock) = target.open_unless(args.dry_run)?;
+    let stateroot = args.spare.stateroot(&sysroot)?;
+    let Some(lock) = lock else {
+        let commit = sysroot.plan_spare_prepare(&stateroot)?;
+        let text = commit.map(|commit| format!("would make a spare of commit {commit}"));
+        let (changes, ready) = (text.is_some(), "the spare is ready already".to_string());
+        return tell(args.spare.json, target, stateroot, changes, &text.unwrap_or(ready));
+    };
     let progress = target.cx.progress("spare");
     let changed = sysroot.spare_prepare(&lock, &stateroot)?;
     drop(progress);
     let text = if changed { "spare made" } else { "the spare is ready already" };
-    tell(args.json, target, stateroot, changed, text)
+    tell(args.spare.json, target, stateroot, changed, text)
 }
 
-fn drop_spare(args: OneSpare, target: &Target<'_>) -> Result<()> {
-    let (sysroot, lock) = target.open_locked()?;
-    let stateroot = args.stateroot(&sysroot)?;
-    let changed = sysroot.spare_drop(&lock, &stateroot)?;
-    let text = if changed { "spare dropped" } else { "there was no spare" };
-    tell(args.json, target, stateroot, changed, text)
+fn drop_spare(args: ChangeArgs, target: &Target<'_>) -> Result<()> {
+    let (sysroot, lock) = target.open_unless(args.dry_run)?;
+    let stateroot = args.spare.stateroot(&sysroot)?;
+    let (changed, text) = match lock {
+        Some(lock) => (sysroot.spare_drop(&lock, &stateroot)?, "spare dropped"),
+        None => {
+            let status = sysroot.spare_status(&stateroot)?;
+            (status.state != SpareState::None, "the spare would be dropped")
+        }
+    };
+    let text = if changed { text } else { "there was no spare" };
+    tell(args.spare.json, target, stateroot, changed, text)
 }
 
 fn tell(

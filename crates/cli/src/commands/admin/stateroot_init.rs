@@ -13,6 +13,9 @@ pub struct StaterootInitArgs {
     /// Name of the new stateroot
     #[arg(value_name = "STATEROOT")]
     arguments: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `admin stateroot-init`.
@@ -22,6 +25,9 @@ pub fn run(args: StaterootInitArgs, target: &Target<'_>) -> Result<()> {
         [name] => name,
         _ => return Err(CliError::usage("Too many arguments given")),
     };
+    if args.dry_run {
+        return dry_run(name, target);
+    }
     let root = target.cx.fs.open_dir(target.path())?;
     if !root.exists("ostree/repo")? {
         init_fs(&root, Epoch::Modern, RepoMode::Bare)?;
@@ -29,4 +35,15 @@ pub fn run(args: StaterootInitArgs, target: &Target<'_>) -> Result<()> {
     let (mut sysroot, lock) = target.open_locked()?;
     sysroot.init_stateroot(&lock, name)?;
     target.cx.ui.line(format_args!("ostree/deploy/{name} initialized as OSTree stateroot"))
+}
+
+/// Where there is no sysroot yet, one would be made.
+fn dry_run(name: &str, target: &Target<'_>) -> Result<()> {
+    let root = target.cx.fs.open_dir(target.path())?;
+    if root.exists("ostree/repo")? {
+        target.open()?.check_new_stateroot(name)?;
+    } else {
+        target.cx.ui.line("would make: ostree/repo, boot")?;
+    }
+    target.cx.ui.line(format_args!("would make: ostree/deploy/{name}"))
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use trefoil_format::name::{Refspec, RemoteName};
 use trefoil_sysroot::origin;
 
+use super::available;
 use super::engine::{Engine, EngineArgs, ReportArgs};
 use super::target::Target;
 use super::upgrader::{Upgrader, reboot};
@@ -18,6 +19,9 @@ pub struct SwitchArgs {
     /// Reboot after switching trees
     #[arg(short, long)]
     reboot: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
     #[arg(short, long, hide = true)]
     kexec: bool,
     /// Use a different operating system root than the current one
@@ -39,7 +43,7 @@ pub fn run(args: SwitchArgs, target: &Target<'_>) -> Result<()> {
     if args.kexec {
         return Err(CliError::not_yet("'admin switch --kexec'"));
     }
-    let (mut sysroot, lock) = target.open_locked()?;
+    let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let mut upgrader = Upgrader::new(target, &sysroot, args.os.as_deref())?;
     let old = upgrader.refspec()?;
     let new = new_refspec(&old, wanted)?;
@@ -47,6 +51,9 @@ pub fn run(args: SwitchArgs, target: &Target<'_>) -> Result<()> {
         return Err(CliError::failed(format!("Old and new refs are equal: {new}")));
     }
     upgrader.origin = origin::from_refspec(&new.to_string());
+    let Some(lock) = lock else {
+        return available::report(target, &upgrader, true, args.report.json);
+    };
     // The other ref need not be younger.
     let commit = upgrader.pull(false, true)?;
     let engine = Engine { target, engine: args.engine, report: args.report };

@@ -58,6 +58,15 @@ impl<'a> Target<'a> {
         Ok((sysroot, lock))
     }
 
+    /// As [`Target::open_locked`], or for a dry run, which needs no lock, [`Target::open`].
+    pub fn open_unless(&self, dry_run: bool) -> Result<(Sysroot, Option<SysrootLock>)> {
+        if dry_run {
+            return Ok((self.open()?, None));
+        }
+        let (sysroot, lock) = self.open_locked()?;
+        Ok((sysroot, Some(lock)))
+    }
+
     /// Says that the last finalization failed, until `boot-complete` took note of it.
     pub fn warn_of_failure(&self, sysroot: &Sysroot) -> Result<()> {
         match sysroot.finalization_failure()? {

@@ -21,7 +21,7 @@ pub struct UpgradeArgs {
     #[arg(short, long)]
     reboot: bool,
     /// Only say whether there is an upgrade, and which; change nothing
-    #[arg(long)]
+    #[arg(long, visible_alias = "dry-run")]
     check: bool,
     /// Permit deployment of chronologically older trees
     #[arg(long)]

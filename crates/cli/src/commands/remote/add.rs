@@ -77,7 +77,11 @@ pub fn run(args: AddArgs, cx: &Context) -> Result<()> {
     let new = NewRemote { url, branches, options: options(&args)? };
     let mut place = Place::open(cx, args.sysroot.as_deref())?;
     if args.dry_run {
-        return cx.ui.line(format_args!("would add remote {name}: {new:?}"));
+        let url = new.url.as_deref().unwrap_or("(no address)");
+        cx.ui.line(format_args!("would add remote {name}: {url}"))?;
+        let branches = new.branches.iter().map(|branch| format!("branches={branch}"));
+        let options = new.options.iter().map(|(key, value)| format!("{key}={value}"));
+        return branches.chain(options).try_for_each(|set| cx.ui.line(format_args!("  {set}")));
     }
     place.for_writing(cx)?;
     let mut source = Keyring::default();
