@@ -147,3 +147,28 @@ fn a_dry_run_goes_on_where_a_pull_was_cut_off() {
     let pulled = number(&rest["pull"]["metadata"]) + number(&rest["pull"]["files"]);
     assert_eq!(number(&report["objects_pulled"]), pulled);
 }
+
+/// Guards: a rollback and a spare are planned without a change to the image, and come as planned.
+#[test]
+fn a_rollback_is_what_was_planned() {
+    if !can_attach(&["ostree", "mkfs.ext4"]) {
+        return;
+    }
+    let lab = Lab::new(50);
+    lab.create(&[]);
+    lab.commit(2);
+    lab.update(&["--snapshot"]);
+    let before = sum(&lab);
+    let plan = lab.must(&["image", "rollback", "disk.img", "--dry-run", "--json"]);
+    let plan: Value = serde_json::from_str(&plan).expect("it is JSON");
+    let spare = lab.must(&["image", "prepare", "disk.img", "--dry-run"]);
+    assert!(spare.contains(": would make a spare of commit "), "{spare}");
+    let snapshot = lab.must(&["image", "rollback", "--snapshot", "disk.img", "--dry-run"]);
+    assert!(snapshot.starts_with("would put disk.img.snapshot in the place of "), "{snapshot}");
+    assert_eq!(sum(&lab), before, "a plan changed the image");
+    assert_eq!(lab.versions(), ["2", "1"]);
+    let said = lab.must(&["image", "rollback", "disk.img"]);
+    let first = plan["list"][0].as_str().expect("a name");
+    assert!(said.contains(&format!("{first} boots")), "{said}, planned {plan}");
+    assert_eq!(lab.versions(), ["1", "2"]);
+}
