@@ -126,3 +126,42 @@ fn settings_and_new_repositories_are_foreseen() {
     fail_alike(&lab, "fresh", &["init", "--mode=nonsense"]);
     fail_alike(&lab, "other", &["init", "--collection-id=-"]);
 }
+
+/// Guards the refs and remotes: what is refused is refused ahead, and what was said is done.
+#[test]
+fn refs_and_remotes_are_foreseen() {
+    let lab = Lab::with_history("archive");
+    for words in [
+        &["reset", "nosuch", "main"][..],
+        &["reset", "main", "nosuch"],
+        &["refs", "--create=main", "main^"],
+        &["refs", "--create=fresh", "nosuch"],
+        &["refs", "--create=bad//name", "main"],
+        &["refs", "-c", "--create=nocollection", "main"],
+        &["refs", "-A", "--create=fresh", "nosuch"],
+        &["refs", "--delete", "main-alias-target"],
+        &["remote", "add", "origin", "http://x"],
+        &["remote", "add", "bad/name", "http://x"],
+        &["remote", "add", "new", "http://x", "--gpg-import=nosuch"],
+        &["remote", "delete", "nosuch"],
+        &["remote", "delete-cookie", "origin", "x.org", "/", "none"],
+    ] {
+        fail_alike(&lab, "repo", words);
+    }
+    let reset = ["reset", "main", "main^"];
+    assert_eq!(plan(&lab, "repo", &reset), format!("main would point to {}\n", rev(&lab, "main^")));
+    let add = ["remote", "add", "--if-not-exists", "third", "http://x", "main"];
+    assert_eq!(plan(&lab, "repo", &add), "would add remote third: http://x\n  branches=main\n");
+    lab.must(&add);
+    let said = plan(&lab, "repo", &add);
+    assert_eq!(said, "remote third is there and would be left as it is\n");
+    let delete = ["remote", "delete", "--if-exists", "third"];
+    assert_eq!(plan(&lab, "repo", &delete), "would delete remote third\n");
+    lab.must(&delete);
+    assert_eq!(plan(&lab, "repo", &delete), "there is no remote third\n");
+    plan(&lab, "repo", &["remote", "add-cookie", "origin", "x.org", "/", "name", "value"]);
+    // Where the summary follows the refs it follows what was done, not what was said.
+    lab.must(&["config", "set", "core.auto-update-summary", "true"]);
+    plan(&lab, "repo", &["refs", "--delete", "a"]);
+    plan(&lab, "repo", &["refs", "--create=fresh", "main"]);
+}
