@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use trefoil_fsat::Fs;
 
 use crate::argv::Arguments;
@@ -108,9 +108,9 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     let mut ui = Ui::default();
     match parse(definition, &found) {
         Err(error) => report(&ui, &error, name, &found.path),
-        Ok(cli) => {
+        Ok((cli, dry_run)) => {
             ui.verbose = cli.global.verbose;
-            let cx = Context { global: cli.global.clone(), ui, fs: Fs::new() };
+            let cx = Context { global: cli.global.clone(), dry_run, ui, fs: Fs::new() };
             match dispatch(cli, &cx, &found, name).and_then(|()| cx.ui.flush()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => report(&cx.ui, &error, name, &found.path),
@@ -137,12 +137,22 @@ fn program_name(first: Option<&OsString>) -> &'static str {
     if name == Some("ostree") { "ostree" } else { "trefoil" }
 }
 
-fn parse(definition: clap::Command, found: &Arguments) -> Result<Cli> {
+/// What was asked for, and whether it has `--dry-run`.
+fn parse(definition: clap::Command, found: &Arguments) -> Result<(Cli, bool)> {
     let words = std::iter::once(OsString::from("trefoil"))
         .chain(found.path.iter().map(OsString::from))
         .chain(found.rest.iter().cloned());
     let parsed = lenient(only(definition, &found.path)).try_get_matches_from(words);
-    parsed.and_then(|m| Cli::from_arg_matches(&m)).map_err(|e| argument_error(&e))
+    let cli = |matches| Ok((Cli::from_arg_matches(&matches)?, is_dry_run(&matches)));
+    parsed.and_then(cli).map_err(|e| argument_error(&e))
+}
+
+fn is_dry_run(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, below)) => is_dry_run(below),
+        // Not every verb knows it.
+        None => matches!(matches.try_get_one("dry_run"), Ok(Some(true))),
+    }
 }
 
 /// Puts clap's errors into the words of `ostree`.

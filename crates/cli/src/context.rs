@@ -40,6 +40,8 @@ pub struct GlobalOptions {
 pub struct Context {
     /// The options all verbs have.
     pub global: GlobalOptions,
+    /// Whether the verb was asked only to say what it would do.
+    pub dry_run: bool,
     /// The streams.
     pub ui: Ui,
     /// The account of all file system work of this run.
@@ -72,7 +74,7 @@ impl Context {
             repo.set_boot_id(id);
         }
         // libostree makes this directory anew on every use; where we may not, nobody needs it.
-        if !repo.dir().exists("tmp")? {
+        if !self.dry_run && !repo.dir().exists("tmp")? {
             let _ = repo.dir().ensure_dir("tmp", 0o775);
         }
         let path = repo.path().display();
@@ -101,8 +103,11 @@ impl Context {
     }
 
     /// Brings the summary up to date where the repository is configured so; to be called after
-    /// refs changed.
+    /// refs changed. In a dry run they did not.
     pub fn refs_changed(&self, repo: &Repo) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
         update_summary_if_asked(repo, dates::now()).context("updating the summary")?;
         Ok(())
     }

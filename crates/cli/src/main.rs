@@ -14,6 +14,7 @@ mod help;
 mod keys;
 mod keyvalue;
 mod object_tree;
+mod plans;
 mod progress;
 mod signing;
 mod size;

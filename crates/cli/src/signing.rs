@@ -113,14 +113,36 @@ impl Signers {
             append_signature(metadata, key.ty().metadata_key(), key.sign(data)?);
         }
         for id in &self.gpg {
-            if self.has_signed(repo, data, metadata, id)? {
-                let text = format!("Commit is already signed with GPG key {id}");
-                return Err(CliError::failed(text));
-            }
+            self.refuse_signed(repo, data, metadata, id)?;
             let signature = gpg_program::sign(data, id, self.gpg_homedir.as_deref())?;
             append_signature(metadata, METADATA_KEY, signature);
         }
         Ok(())
+    }
+
+    /// Does what [`Signers::sign`] does but for running `gpg`, whose keys may want a passphrase:
+    /// of those only what was signed before is found out. Gives the number of signatures.
+    ///
+    /// # Errors
+    /// As of [`Signers::sign`].
+    pub fn try_sign(&self, repo: &Repo, data: &[u8], metadata: &Metadata) -> Result<usize> {
+        for key in &self.secret {
+            key.sign(data)?;
+        }
+        for id in &self.gpg {
+            self.refuse_signed(repo, data, metadata, id)?;
+        }
+        Ok(self.secret.len() + self.gpg.len())
+    }
+
+    fn refuse_signed(&self, repo: &Repo, data: &[u8], metadata: &Metadata, id: &str) -> Result<()> {
+        match self.has_signed(repo, data, metadata, id)? {
+            true => {
+                let text = format!("Commit is already signed with GPG key {id}");
+                Err(CliError::failed(text))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Whether a signature by the certificate that `id` names is among those in `metadata`, as

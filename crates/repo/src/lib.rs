@@ -52,5 +52,5 @@ pub use mutable_tree::MutableTree;
 pub use object::{CommitState, Content, FileObject};
 pub use refs::{ListRefs, RefTarget, StagedRefs};
 pub use repo::Repo;
-pub use transaction::{FileSource, ImportMethod, Transaction, TransactionStats};
+pub use transaction::{FileSource, ImportMethod, RefMove, Transaction, TransactionStats};
 pub use tree_id::TreeId;

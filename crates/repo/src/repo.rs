@@ -91,6 +91,20 @@ impl Repo {
         Repo::open(dir)
     }
 
+    /// Whether [`Repo::create`] would make anything in `dir`: not where a repository is.
+    ///
+    /// # Errors
+    /// What is there could not be opened.
+    pub fn would_create(dir: &Dir) -> Result<bool> {
+        if dir.open_dir_opt("objects")?.is_some() {
+            return Repo::open(dir.try_clone()?).map(|_| false);
+        }
+        if let Some(bytes) = dir.read_opt("config", CONFIG_LIMIT)? {
+            parse_config(dir, &bytes)?;
+        }
+        Ok(true)
+    }
+
     /// The directory of the repository.
     pub fn dir(&self) -> &Dir {
         &self.dir
@@ -167,6 +181,11 @@ impl Repo {
         self.replace_file(&self.dir, "config", text.as_bytes(), true)?;
         self.config = config;
         Ok(())
+    }
+
+    /// Refuses settings that [`Repo::write_config`] would refuse.
+    pub fn check_config(&self, key_file: &KeyFile) -> Result<()> {
+        parse_config(&self.dir, key_file.to_string().as_bytes()).map(drop)
     }
 
     /// Sets the modification time of the repository directory to now: libostree does so when

@@ -11,14 +11,22 @@ use crate::{Repo, RepoError, Result};
 /// # Errors
 /// No such ref, no such revision.
 pub fn reset(repo: &Repo, name: &str, target: &str) -> Result<Checksum> {
+    let (refspec, commit) = plan_reset(repo, name, target)?;
+    let txn = repo.begin()?;
+    txn.set_ref(refspec, Some(commit));
+    txn.commit()?;
+    Ok(commit)
+}
+
+/// Tells which ref [`reset`] would point at which commit.
+///
+/// # Errors
+/// As of [`reset`].
+pub fn plan_reset(repo: &Repo, name: &str, target: &str) -> Result<(Refspec, Checksum)> {
     let invalid = |_| RepoError::Refused(format!("Invalid ref '{name}'"));
     let refspec = Refspec::parse(name).map_err(invalid)?;
     if !repo.list_refs(None)?.contains_key(&refspec) {
         return Err(RepoError::Refused(format!("Invalid ref '{name}'")));
     }
-    let commit = repo.resolve_rev(target)?;
-    let txn = repo.begin()?;
-    txn.set_ref(refspec, Some(commit));
-    txn.commit()?;
-    Ok(commit)
+    Ok((refspec, repo.resolve_rev(target)?))
 }

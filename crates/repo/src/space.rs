@@ -38,6 +38,16 @@ impl SpaceBudget {
         Ok(SpaceBudget { block_size, blocks: AtomicU64::new(blocks), setting, repo })
     }
 
+    /// That of a transaction that writes nothing.
+    pub fn boundless() -> Self {
+        SpaceBudget {
+            block_size: 1,
+            blocks: AtomicU64::new(u64::MAX),
+            setting: String::new(),
+            repo: PathBuf::new(),
+        }
+    }
+
     /// Takes room for `bytes`, or says that the reserve would be touched.
     pub fn take(&self, bytes: u64) -> Result<()> {
         let wanted = bytes / self.block_size + 1;

@@ -11,7 +11,7 @@ use trefoil_format::name::{CollectionId, RefName, Refspec};
 use trefoil_format::object::{MAX_METADATA_SIZE, ObjectName, ObjectType};
 use trefoil_format::xattrs::Xattrs;
 
-use crate::delta::{self, DeltaIndex};
+use crate::delta::{self, DeltaIndex, ReindexPlan};
 use crate::{Repo, RepoError, Result};
 
 const FILE: &str = "summary";
@@ -156,8 +156,7 @@ pub fn update_summary(
     extra: &Metadata,
     signer: Option<Signer<'_>>,
 ) -> Result<Summary> {
-    let own = repo.config().collection_id.clone();
-    if let Some(id) = own.as_deref().and_then(|id| CollectionId::new(id).ok()) {
+    if let Some(id) = metadata_collection(repo) {
         commit_metadata(repo, &id, now, extra, signer)?;
     }
     write_summary(repo, now, extra, signer)
@@ -191,6 +190,58 @@ fn write_summary(
     extra: &Metadata,
     signer: Option<Signer<'_>>,
 ) -> Result<Summary> {
+    let summary = compose(repo, now, extra)?;
+    let config = repo.config();
+    let bytes = summary.to_bytes();
+    let signatures = signer.map(|sign| sign(&bytes)).transpose()?;
+    // The summary says that there are lists of deltas by commit.
+    delta::reindex_deltas(repo, None)?;
+    repo.replace_file(repo.dir(), FILE, &bytes, config.fsync)?;
+    match signatures {
+        Some(signatures) => {
+            repo.replace_file(repo.dir(), SIGNATURES, &signatures.to_bytes(), config.fsync)?;
+        }
+        None => {
+            repo.dir().unlink_opt(SIGNATURES)?;
+        }
+    }
+    Ok(summary)
+}
+
+/// What [`update_summary`] would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SummaryPlan {
+    /// What the summary would say. Where there would be a commit of its metadata, it would list
+    /// that one instead of the last one.
+    pub summary: Summary,
+    /// The ref that would lead to a commit of the metadata.
+    pub metadata_ref: Option<&'static str>,
+    /// The lists of deltas that would be brought up to date.
+    pub indexes: ReindexPlan,
+    /// Whether there are signatures, which would be replaced or removed.
+    pub has_signatures: bool,
+}
+
+/// Tells what [`update_summary`] would do, and writes nothing. What is to be signed is
+/// [`Summary::to_bytes`].
+///
+/// # Errors
+/// A ref whose commit is missing or broken.
+pub fn plan_summary(repo: &Repo, now: u64, extra: &Metadata) -> Result<SummaryPlan> {
+    Ok(SummaryPlan {
+        summary: compose(repo, now, extra)?,
+        metadata_ref: metadata_collection(repo).map(|_| METADATA_REF),
+        indexes: delta::plan_reindex(repo, None)?,
+        has_signatures: repo.dir().exists(SIGNATURES)?,
+    })
+}
+
+/// The collection of the repository, which gets a commit of the metadata.
+fn metadata_collection(repo: &Repo) -> Option<CollectionId> {
+    CollectionId::new(repo.config().collection_id.as_deref()?).ok()
+}
+
+fn compose(repo: &Repo, now: u64, extra: &Metadata) -> Result<Summary> {
     let mut summary = collect_refs(repo)?;
     summary.metadata = extra.clone();
     let config = repo.config();
@@ -206,24 +257,11 @@ fn write_summary(
     if let Some(id) = &config.collection_id {
         say("collection-id", Value::Str(id.clone()));
     }
-    let bytes = summary.to_bytes();
-    let signatures = signer.map(|sign| sign(&bytes)).transpose()?;
-    repo.replace_file(repo.dir(), FILE, &bytes, config.fsync)?;
-    match signatures {
-        Some(signatures) => {
-            repo.replace_file(repo.dir(), SIGNATURES, &signatures.to_bytes(), config.fsync)?;
-        }
-        None => {
-            repo.dir().unlink_opt(SIGNATURES)?;
-        }
-    }
     Ok(summary)
 }
 
-/// The deltas that go into the summary: all, or none with `core.no-deltas-in-summary`. The lists
-/// of deltas by commit are brought up to date first, since the summary says that there are some.
+/// The deltas that go into the summary: all, or none with `core.no-deltas-in-summary`.
 fn listed_deltas(repo: &Repo) -> Result<DeltaIndex> {
-    delta::reindex_deltas(repo, None)?;
     match repo.config().key_file.bool("core", "no-deltas-in-summary") {
         Some(Ok(true)) => Ok(DeltaIndex::default()),
         Some(Err(e)) => {

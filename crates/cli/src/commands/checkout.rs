@@ -7,7 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use trefoil_fsat::Dir;
 use trefoil_repo::checkout::{
-    CheckoutMode, CheckoutOptions, CheckoutStats, Overwrite, checkout_subpath,
+    CheckoutMode, CheckoutOptions, CheckoutPlan, CheckoutStats, Overwrite, checkout_subpath,
+    plan_checkout,
 };
 use trefoil_repo::{Repo, RepoError, TreeId};
 
@@ -72,6 +73,9 @@ pub struct CheckoutArgs {
     composefs: bool,
     #[arg(long, hide = true)]
     composefs_noverity: bool,
+    /// Only say what would be made
+    #[arg(long)]
+    dry_run: bool,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -151,6 +155,9 @@ pub fn run(args: CheckoutArgs, cx: &Context) -> Result<()> {
     let Some(commit) = args.arguments.first() else {
         return Err(CliError::usage("COMMIT must be specified"));
     };
+    if args.dry_run {
+        return plan(&args, cx, &repo, &options, commit);
+    }
     let progress = cx.progress("checkout");
     let mut stats = CheckoutStats::default();
     if args.from_stdin || args.from_file.is_some() {
@@ -171,6 +178,59 @@ pub fn run(args: CheckoutArgs, cx: &Context) -> Result<()> {
     }
     drop(progress);
     if args.json { cx.ui.json(&CheckoutView::from(stats)) } else { Ok(()) }
+}
+
+/// What would be done, for `--json`.
+#[derive(Debug, Serialize)]
+struct PlanView {
+    dry_run: bool,
+    dirs: u64,
+    dirs_kept: u64,
+    files: u64,
+    replaced: u64,
+    kept: u64,
+    skipped: u64,
+    whiteouts: u64,
+}
+
+/// Says what one checkout would make.
+fn plan(
+    args: &CheckoutArgs,
+    cx: &Context,
+    repo: &Repo,
+    options: &CheckoutOptions,
+    commit: &str,
+) -> Result<()> {
+    if args.from_stdin || args.from_file.is_some() {
+        // Each would have to be planned on top of those before.
+        let text = "--dry-run is for one checkout, not for --from-stdin and --from-file";
+        return Err(CliError::failed(text));
+    }
+    let target = Path::new(args.arguments.get(1).map_or(commit, String::as_str));
+    let root = TreeId::of_commit(&repo.load_commit(&repo.resolve_rev(commit)?)?);
+    let (parent, name) = destination(cx, target)?;
+    let subpath = args.subpath.as_deref().unwrap_or("/");
+    let plan = match plan_checkout(repo, options, root, subpath, &parent, &name) {
+        Err(RepoError::PathNotFound { .. }) if args.allow_noent => CheckoutPlan::default(),
+        plan => plan?,
+    };
+    let CheckoutPlan { dirs, dirs_kept, files, replaced, kept, skipped, whiteouts } = plan;
+    if args.json {
+        let dry_run = true;
+        let view = PlanView { dry_run, dirs, dirs_kept, files, replaced, kept, skipped, whiteouts };
+        return cx.ui.json(&view);
+    }
+    let target = target.display();
+    cx.ui.line(format_args!("{dirs} directories and {files} files would be made at {target}"))?;
+    if dirs_kept + replaced + kept > 0 {
+        cx.ui.line(format_args!(
+            "{dirs_kept} directories and {kept} files would be kept, {replaced} files replaced"
+        ))?;
+    }
+    match (skipped, whiteouts) {
+        (0, 0) => Ok(()),
+        _ => cx.ui.line(format_args!("{skipped} left out, {whiteouts} whiteouts applied")),
+    }
 }
 
 fn options(args: &CheckoutArgs) -> Result<CheckoutOptions> {

@@ -14,6 +14,9 @@ pub struct ConfigArgs {
     /// Group name
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
+    /// Only say what set or unset would change
+    #[arg(long)]
+    dry_run: bool,
     /// Print the value as JSON (with get)
     #[arg(long)]
     json: bool,
@@ -46,11 +49,25 @@ pub fn run(args: ConfigArgs, cx: &Context) -> Result<()> {
             if args.json { cx.ui.json(&value) } else { cx.ui.line(value) }
         }
         "set" => {
+            let old = file.string(group, key);
             file.set_string(group, key, &words[1])?;
+            if args.dry_run {
+                repo.check_config(&file)?;
+                let now = old.map_or("not set".to_string(), |old| format!("now {old}"));
+                return cx.ui.line(format_args!("{group}.{key} would be {} ({now})", words[1]));
+            }
             Ok(repo.write_config(file)?)
         }
         _ => {
-            if file.remove_key(group, key) {
+            let is_set = file.remove_key(group, key);
+            if args.dry_run {
+                repo.check_config(&file)?;
+                return cx.ui.line(match is_set {
+                    true => format!("{group}.{key} would be unset"),
+                    false => format!("{group}.{key} is not set"),
+                });
+            }
+            if is_set {
                 repo.write_config(file)?;
             }
             Ok(())

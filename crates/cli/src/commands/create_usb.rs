@@ -8,7 +8,7 @@ use serde::Serialize;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::gvariant::Metadata;
 use trefoil_fsat::Dir;
-use trefoil_repo::finder::{USUAL_REPO, publish_repo};
+use trefoil_repo::finder::{USUAL_REPO, publish_repo, would_publish};
 use trefoil_repo::pull::{self, PullOptions, PullRef};
 use trefoil_repo::remote::list_remotes;
 use trefoil_repo::summary::update_summary;
@@ -16,8 +16,9 @@ use trefoil_repo::{CollectionRef, Repo, RepoError, RepoMode};
 
 use crate::commands::remote::Place;
 use crate::context::Context;
-use crate::dates;
 use crate::error::{CliError, Context as _, Result};
+use crate::plans::PullView;
+use crate::{dates, plans};
 
 /// Arguments of `create-usb`.
 #[derive(Args, Debug)]
@@ -34,6 +35,9 @@ pub struct CreateUsbArgs {
     /// Pull a specific commit (only works when a single ref is specified)
     #[arg(long, value_name = "COMMIT")]
     commit: Option<String>,
+    /// Only say what would be copied
+    #[arg(long)]
+    dry_run: bool,
     /// Print what was copied as JSON
     #[arg(long)]
     json: bool,
@@ -53,6 +57,16 @@ struct CopiedRef {
     commit: Option<String>,
 }
 
+impl From<&PullRef> for CopiedRef {
+    fn from(copied: &PullRef) -> Self {
+        CopiedRef {
+            collection: copied.collection.as_ref().map(ToString::to_string),
+            name: copied.name.clone(),
+            commit: copied.commit.map(|commit| commit.to_hex()),
+        }
+    }
+}
+
 /// Runs `create-usb`.
 pub fn run(args: CreateUsbArgs, cx: &Context) -> Result<()> {
     let [mount, pairs @ ..] = args.arguments.as_slice() else {
@@ -69,11 +83,14 @@ pub fn run(args: CreateUsbArgs, cx: &Context) -> Result<()> {
     let volume = cx.fs.open_dir(mount)?;
     let refs = resolve(&place, &wanted, commit)?;
     let dest = args.destination_repo.as_deref().unwrap_or(USUAL_REPO);
+    let options = PullOptions { refs, mirror: true, ..PullOptions::default() };
+    if args.dry_run {
+        return plan(&args, cx, &place.repo, &options, (&volume, dest));
+    }
     let mut repo = open_destination(cx, &place.repo, &volume, dest)?;
     if args.disable_fsync {
         repo.set_fsync(false);
     }
-    let options = PullOptions { refs, mirror: true, ..PullOptions::default() };
     let progress = cx.progress("create-usb");
     pull::pull_local(&repo, &place.repo, &options)?;
     update_summary(&repo, dates::now(), &Metadata::default(), None)
@@ -81,12 +98,7 @@ pub fn run(args: CreateUsbArgs, cx: &Context) -> Result<()> {
     let link = publish_repo(&volume, dest, &repo)?;
     drop(progress);
     if args.json {
-        let refs = options.refs.iter().map(|copied| CopiedRef {
-            collection: copied.collection.as_ref().map(ToString::to_string),
-            name: copied.name.clone(),
-            commit: copied.commit.map(|commit| commit.to_hex()),
-        });
-        let refs = refs.collect();
+        let refs = options.refs.iter().map(CopiedRef::from).collect();
         return cx.ui.json(&CopyView { repo: Path::new(mount).join(dest), link, refs });
     }
     let source = std::path::absolute(place.repo.path())?;
@@ -95,6 +107,58 @@ pub fn run(args: CreateUsbArgs, cx: &Context) -> Result<()> {
         "Copied {count}/{count} refs successfully from ‘{}’ to ‘{dest}’ repository in ‘{mount}’.",
         source.display()
     ))
+}
+
+/// What would be copied, for `--json`.
+#[derive(Debug, Serialize)]
+struct PlanView {
+    dry_run: bool,
+    repo: PathBuf,
+    /// Whether there is no repository yet.
+    made: bool,
+    /// Whether a link would be made, so that the repository is found.
+    link: bool,
+    refs: Vec<CopiedRef>,
+    /// Not known where there is no repository yet.
+    copy: Option<PullView>,
+}
+
+/// Says what would be copied to the repository at `dest` of `volume`. Where there is none yet,
+/// everything is.
+fn plan(
+    args: &CreateUsbArgs,
+    cx: &Context,
+    source: &Repo,
+    options: &PullOptions,
+    (volume, dest): (&Dir, &str),
+) -> Result<()> {
+    let found = match find_destination(source, volume, dest)? {
+        Some(dir) if !Repo::would_create(&dir)? => Some(Repo::open(dir)?),
+        _ => None,
+    };
+    let copy = found.map(|repo| pull::plan_pull_local(&repo, source, options)).transpose()?;
+    let link = would_publish(volume, dest)?;
+    if args.json {
+        let repo = Path::new(&args.arguments[0]).join(dest);
+        let (made, refs) = (copy.is_none(), options.refs.iter().map(CopiedRef::from).collect());
+        let copy = copy.as_ref().map(PullView::from);
+        return cx.ui.json(&PlanView { dry_run: true, repo, made, link, refs, copy });
+    }
+    match &copy {
+        Some(copy) => plans::pull(cx, copy)?,
+        None => {
+            cx.ui.line(format_args!("repository {dest} would be made in mode archive"))?;
+            for PullRef { name, collection, commit } in &options.refs {
+                if let (Some(id), Some(commit)) = (collection, commit) {
+                    cx.ui.line(format_args!("({id}, {name}) would point to {commit}"))?;
+                }
+            }
+        }
+    }
+    if link {
+        cx.ui.line(format_args!("a link to {dest} would be made"))?;
+    }
+    cx.ui.line("the summary would be written")
 }
 
 /// `COLLECTION-ID REF` pairs.
@@ -137,16 +201,27 @@ fn resolve(
 /// The repository on the volume, made where there is none: an archive, which needs of a file
 /// system nothing that FAT lacks.
 fn open_destination(cx: &Context, source: &Repo, volume: &Dir, path: &str) -> Result<Repo> {
+    let dir = match find_destination(source, volume, path)? {
+        Some(dir) => dir,
+        None => {
+            volume.ensure_dirs(path, 0o755)?;
+            let made = find_destination(source, volume, path)?;
+            made.ok_or_else(|| CliError::failed(format!("{path} is gone")))?
+        }
+    };
+    Repo::create(dir.try_clone()?, RepoMode::Archive, None).context("Creating repo")?;
+    cx.open_repo_in(dir)
+}
+
+/// The directory of the repository on the volume, if it is there.
+fn find_destination(source: &Repo, volume: &Dir, path: &str) -> Result<Option<Dir>> {
     let outside = || CliError::usage("--destination-repo must be a descendent of MOUNT-PATH");
     let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     if path.is_empty() || !Path::new(path).components().all(plain) {
         return Err(outside());
     }
     let dir = match volume.open_dir_following(path) {
-        Err(e) if e.is_not_found() => {
-            volume.ensure_dirs(path, 0o755)?;
-            volume.open_dir_following(path)?
-        }
+        Err(e) if e.is_not_found() => return Ok(None),
         other => other?,
     };
     if dir.stat_self()?.dev != volume.stat_self()?.dev {
@@ -155,6 +230,5 @@ fn open_destination(cx: &Context, source: &Repo, volume: &Dir, path: &str) -> Re
     if dir.stat_self()?.identity() == source.dir().stat_self()?.identity() {
         return Err(CliError::usage("--destination-repo must not be the source repository"));
     }
-    Repo::create(dir.try_clone()?, RepoMode::Archive, None).context("Creating repo")?;
-    cx.open_repo_in(dir)
+    Ok(Some(dir))
 }

@@ -28,6 +28,9 @@ pub struct GpgSignArgs {
     /// GPG Homedir to use when looking for keyrings
     #[arg(long, value_name = "HOMEDIR")]
     gpg_homedir: Option<PathBuf>,
+    /// Only say what would be signed or deleted
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `gpg-sign`.
@@ -44,42 +47,57 @@ pub fn run(args: GpgSignArgs, cx: &Context) -> Result<()> {
     let detached = repo.load_detached(&commit).context("Failed to read detached metadata")?;
     let metadata = detached.unwrap_or_default();
     if args.delete {
-        let deleted = delete(&repo, &commit, &bytes, metadata, ids)?;
+        let trash = trash(&repo, &bytes, &metadata, ids)?;
+        let deleted = trash.len();
+        if args.dry_run {
+            return cx.ui.line(format_args!("Signatures that would be deleted: {deleted}"));
+        }
+        delete(&repo, &commit, metadata, &trash)?;
         return cx.ui.line(format_args!("Signatures deleted: {deleted}"));
     }
     // One at a time, so that those before a key that fails stay.
     let mut metadata = metadata;
     for id in ids {
-        Signers::gpg(vec![id.clone()], args.gpg_homedir.clone()).sign(
-            &repo,
-            &bytes,
-            &mut metadata,
-        )?;
+        let signers = Signers::gpg(vec![id.clone()], args.gpg_homedir.clone());
+        if args.dry_run {
+            signers.try_sign(&repo, &bytes, &metadata)?;
+            cx.ui.line(format_args!("{commit} would be signed with GPG key {id}"))?;
+            continue;
+        }
+        signers.sign(&repo, &bytes, &mut metadata)?;
         repo.write_detached(&commit, Some(&metadata))?;
     }
     Ok(())
 }
 
-/// Removes, for each key, the first signature by its certificate, as far as the keyrings of
-/// the repository and of the system know it. Gives their number.
-fn delete(
+/// For each key the place of the first signature by its certificate, as far as the keyrings of
+/// the repository and of the system know it.
+fn trash(
     repo: &Repo,
-    commit: &Checksum,
     bytes: &[u8],
-    mut metadata: Metadata,
+    metadata: &Metadata,
     ids: &[String],
-) -> Result<usize> {
-    let Some(signatures) = gpg_signatures(&metadata)? else { return Ok(0) };
+) -> Result<BTreeSet<usize>> {
+    let Some(signatures) = gpg_signatures(metadata)? else { return Ok(BTreeSet::new()) };
     let sources = keys::sources(None);
     let ring = keyring(repo, &KeyringOf::AllRemotes, &sources)?;
     let reports = ring.verify(bytes, &signatures, sources.now)?;
-    let trash: BTreeSet<usize> = ids
-        .iter()
-        .filter_map(|id| ring.primary_fingerprint(id))
+    let found = ids.iter().filter_map(|id| ring.primary_fingerprint(id));
+    Ok(found
         .filter_map(|fingerprint| {
             reports.iter().find(|r| r.fingerprint_primary == fingerprint).map(|r| r.blob)
         })
-        .collect();
+        .collect())
+}
+
+/// Removes signatures by their places.
+fn delete(
+    repo: &Repo,
+    commit: &Checksum,
+    mut metadata: Metadata,
+    trash: &BTreeSet<usize>,
+) -> Result<()> {
+    let Some(signatures) = gpg_signatures(&metadata)? else { return Ok(()) };
     let kept: Vec<Value> = signatures
         .iter()
         .enumerate()
@@ -90,6 +108,5 @@ fn delete(
         true => drop(metadata.remove(METADATA_KEY)),
         false => metadata.set(METADATA_KEY, Value::Array(Type::bytes(), kept)),
     }
-    repo.write_detached(commit, Some(&metadata))?;
-    Ok(trash.len())
+    Ok(repo.write_detached(commit, Some(&metadata))?)
 }

@@ -1,5 +1,7 @@
 //! `init`: a new repository.
 
+use std::path::Path;
+
 use clap::Args;
 use trefoil_repo::{Repo, RepoMode};
 
@@ -16,6 +18,9 @@ pub struct InitArgs {
     /// Globally unique ID for this repository as an collection of refs for redistribution to other repositories
     #[arg(long, value_name = "COLLECTION-ID")]
     collection_id: Option<String>,
+    /// Only say what would be made
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `init`.
@@ -27,10 +32,26 @@ pub fn run(args: InitArgs, cx: &Context) -> Result<()> {
         trefoil_format::name::CollectionId::new(id)?;
     }
     let path = cx.repo_path()?;
+    if args.dry_run {
+        return plan(cx, &path, mode);
+    }
     if !path.exists() {
         user_files::make_dirs(&path)?;
     }
     Repo::create(cx.fs.open_dir(&path)?, mode, args.collection_id.as_deref())
         .context(format!("initializing repository {}", path.display()))?;
     Ok(())
+}
+
+fn plan(cx: &Context, path: &Path, mode: RepoMode) -> Result<()> {
+    let shown = path.display();
+    let made = match path.exists() {
+        true => Repo::would_create(&cx.fs.open_dir(path)?)
+            .context(format!("initializing repository {shown}"))?,
+        false => true,
+    };
+    match made {
+        true => cx.ui.line(format_args!("repository {shown} would be made in mode {mode}")),
+        false => cx.ui.line(format_args!("repository {shown} is there and would be left as it is")),
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use trefoil_format::name::RemoteName;
 use trefoil_repo::RepoMode;
-use trefoil_repo::pull::{PullOptions, PullRef, PullStats};
+use trefoil_repo::pull::{PullOptions, PullRef};
 use trefoil_repo::remote::{Remote, find_remote};
 use trefoil_repo::traverse::Depth;
 use trefoil_sign::gpg::SignatureReport;
@@ -15,7 +15,7 @@ use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
 use crate::fetching::{HttpArgs, RemotePull};
-use crate::{dates, size, ui};
+use crate::{dates, plans, ui};
 
 /// Arguments of `pull`.
 #[derive(Args, Debug)]
@@ -101,7 +101,7 @@ pub fn run(args: PullArgs, cx: &Context) -> Result<()> {
     let started = Instant::now();
     let stats = pull.run(&options)?;
     if args.dry_run {
-        return forecast(cx, &stats);
+        return plans::forecast(cx, &stats, args.json);
     }
     cx.refs_changed(&place.repo)?;
     // As ostree: for people, not for scripts.
@@ -153,19 +153,6 @@ pub fn print_verified(cx: &Context, reports: &[SignatureReport]) -> Result<()> {
     reports.iter().try_for_each(|report| {
         cx.ui.text(format_args!("\n{}", report.describe("  ", dates::local_c)))
     })
-}
-
-/// What a delta would cost, in libostree's words.
-fn forecast(cx: &Context, stats: &PullStats) -> Result<()> {
-    let forecast = stats.forecast.unwrap_or_default();
-    cx.ui.line(format_args!(
-        "Delta update: {}/{} parts, {}/{}, {} total uncompressed",
-        forecast.parts_here,
-        forecast.parts,
-        size::words(forecast.size_here),
-        size::words(forecast.size),
-        size::words(forecast.unpacked)
-    ))
 }
 
 /// The branches that the remote is configured with.

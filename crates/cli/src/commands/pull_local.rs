@@ -16,7 +16,7 @@ use trefoil_repo::{Repo, RepoMode};
 use crate::commands::remote::Place;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::{keys, keyvalue, size};
+use crate::{keys, keyvalue, plans, size};
 
 /// Arguments of `pull-local`.
 #[derive(Args, Debug)]
@@ -54,6 +54,9 @@ pub struct PullLocalArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "false", hide_default_value = true, value_parser = keyvalue::boolean)]
     gpg_verify_summary: bool,
+    /// Only say what would be copied
+    #[arg(long)]
+    dry_run: bool,
     /// Print the numbers as JSON
     #[arg(long)]
     json: bool,
@@ -117,8 +120,18 @@ pub fn run(args: PullLocalArgs, cx: &Context) -> Result<()> {
         verify_bindings: !args.disable_verify_bindings,
         verifier: verifier(&args, &place)?,
         require_static_deltas: args.deltas.require_static_deltas,
+        dry_run: args.dry_run,
         ..PullOptions::default()
     };
+    if args.dry_run && !args.deltas.require_static_deltas {
+        let progress = cx.progress("pull");
+        let plan = pull::plan_pull_local(repo, &source, &options)?;
+        drop(progress);
+        return match args.json {
+            true => cx.ui.json(&plans::PullView::from(&plan)),
+            false => plans::pull(cx, &plan),
+        };
+    }
     let started = Instant::now();
     let progress = cx.progress("pull");
     let stats = match args.deltas.require_static_deltas {
@@ -126,6 +139,9 @@ pub fn run(args: PullLocalArgs, cx: &Context) -> Result<()> {
         true => pull_deltas(repo, &source, &options)?,
     };
     drop(progress);
+    if args.dry_run {
+        return plans::forecast(cx, &stats, args.json);
+    }
     cx.refs_changed(repo)?;
     print(cx, &stats, started.elapsed(), args.json)
 }

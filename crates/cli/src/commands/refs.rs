@@ -190,15 +190,19 @@ fn create(args: &RefsArgs, cx: &Context, repo: &Repo, name: &str, target: &str) 
         return create_alias(args, cx, repo, name, target);
     }
     let commit = repo.resolve_rev(target)?;
-    if args.dry_run {
-        return cx.ui.line(format_args!("{name} would point to {commit}"));
-    }
     if args.collections {
         let (id, name) = name.split_once(':').unwrap_or((name, ""));
         let (id, name) = (CollectionId::new(id)?, RefName::new(name)?);
-        return Ok(repo.set_collection_ref(&id, &name, Some(&commit))?);
+        return match args.dry_run {
+            true => cx.ui.line(format_args!("({id}, {name}) would point to {commit}")),
+            false => Ok(repo.set_collection_ref(&id, &name, Some(&commit))?),
+        };
     }
-    Ok(repo.set_ref(&name.parse()?, Some(&commit))?)
+    let spec: Refspec = name.parse()?;
+    match args.dry_run {
+        true => cx.ui.line(format_args!("{spec} would point to {commit}")),
+        false => Ok(repo.set_ref(&spec, Some(&commit))?),
+    }
 }
 
 fn create_alias(

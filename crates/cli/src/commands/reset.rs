@@ -1,7 +1,7 @@
 //! `reset`: points a ref at an earlier commit.
 
 use clap::Args;
-use trefoil_repo::reset::reset;
+use trefoil_repo::reset::{plan_reset, reset};
 
 use crate::context::Context;
 use crate::error::{CliError, Result};
@@ -24,8 +24,8 @@ pub fn run(args: ResetArgs, cx: &Context) -> Result<()> {
         return Err(CliError::usage("A REF and COMMIT argument is required"));
     };
     if args.dry_run {
-        let commit = repo.resolve_rev(target)?;
-        return cx.ui.line(format_args!("{name} would point to {commit}"));
+        let (refspec, commit) = plan_reset(&repo, name, target)?;
+        return cx.ui.line(format_args!("{refspec} would point to {commit}"));
     }
     reset(&repo, name, target)?;
     cx.refs_changed(&repo)

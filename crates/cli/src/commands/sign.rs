@@ -34,6 +34,9 @@ pub struct SignArgs {
     /// Redefine system-wide directories with public and revoked keys for verification
     #[arg(long, value_name = "NAME")]
     keys_dir: Option<PathBuf>,
+    /// Only say what would be signed
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `sign`.
@@ -65,7 +68,12 @@ pub fn run(args: SignArgs, cx: &Context) -> Result<()> {
         secret.extend(signing::secret_keys(cx, ty, path)?);
     }
     let mut metadata = detached.unwrap_or_default();
-    Signers::secret(secret).sign(&repo, &bytes, &mut metadata)?;
+    let signers = Signers::secret(secret);
+    if args.dry_run {
+        let count = signers.try_sign(&repo, &bytes, &metadata)?;
+        return cx.ui.line(format_args!("{commit} would get {count} {ty} signatures"));
+    }
+    signers.sign(&repo, &bytes, &mut metadata)?;
     Ok(repo.write_detached(&commit, Some(&metadata))?)
 }
 

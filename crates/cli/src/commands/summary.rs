@@ -3,7 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 use trefoil_format::gvariant::{Metadata, Value};
-use trefoil_repo::summary::{Signer, Summary, SummaryRef, update_summary};
+use trefoil_repo::summary::{
+    Signer, Summary, SummaryPlan, SummaryRef, plan_summary, update_summary,
+};
 use trefoil_repo::{Repo, RepoError};
 
 use crate::context::Context;
@@ -37,6 +39,9 @@ pub struct SummaryArgs {
     _verbose: bool,
     #[command(flatten)]
     sign: SignArgs,
+    /// Only say what --update would write
+    #[arg(long)]
+    dry_run: bool,
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
@@ -99,6 +104,12 @@ fn update(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
     let extra = args.add_metadata.iter().map(|text| keyvalue::metadata_variant(text));
     let extra = Metadata(extra.collect::<Result<_>>()?);
     let signers = args.sign.signers(cx, &[])?;
+    if args.dry_run {
+        let plan = plan_summary(repo, dates::now(), &extra)?;
+        let bytes = plan.summary.to_bytes();
+        let signatures = signers.try_sign(repo, &bytes, &Metadata::default())?;
+        return print_plan(cx, &plan, signatures, args.json);
+    }
     let sign = |bytes: &[u8]| {
         let mut signatures = Metadata::default();
         let signed = signers.sign(repo, bytes, &mut signatures);
@@ -108,6 +119,72 @@ fn update(args: &SummaryArgs, cx: &Context, repo: &Repo) -> Result<()> {
     let signer: Option<Signer<'_>> = if signers.is_empty() { None } else { Some(&sign) };
     update_summary(repo, dates::now(), &extra, signer)?;
     Ok(())
+}
+
+/// What an update would write, for `--json`.
+#[derive(Debug, Serialize)]
+struct PlanView<'a> {
+    dry_run: bool,
+    refs: Vec<SummaryRefView>,
+    /// The ref that would lead to a new commit, and would be listed with that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata_ref: Option<&'a str>,
+    indexes_written: usize,
+    indexes_removed: usize,
+    signatures: usize,
+}
+
+/// Says what an update would write.
+fn print_plan(cx: &Context, plan: &SummaryPlan, signatures: usize, json: bool) -> Result<()> {
+    let summary = &plan.summary;
+    let listed = listed(summary).into_iter().filter(|(_, r)| Some(&*r.name) != plan.metadata_ref);
+    let (written, removed) = (plan.indexes.written.len(), plan.indexes.removed.len());
+    if json {
+        return cx.ui.json(&PlanView {
+            dry_run: true,
+            refs: listed.map(ref_view).collect(),
+            metadata_ref: plan.metadata_ref,
+            indexes_written: written,
+            indexes_removed: removed,
+            signatures,
+        });
+    }
+    for (id, SummaryRef { name, commit, .. }) in listed {
+        match id {
+            Some(id) => cx.ui.line(format_args!("({id}, {name}) would be listed with {commit}"))?,
+            None => cx.ui.line(format_args!("{name} would be listed with {commit}"))?,
+        }
+    }
+    if let Some(name) = plan.metadata_ref {
+        cx.ui.line(format_args!("{name} would point to a new commit, and be listed"))?;
+    }
+    if written + removed > 0 {
+        cx.ui.line(format_args!("{written} delta indexes would be written, {removed} removed"))?;
+    }
+    match (signatures, plan.has_signatures) {
+        (0, true) => cx.ui.line("the signatures of the summary would be removed"),
+        (0, false) => cx.ui.line("the summary would be written, without signatures"),
+        (count, _) => cx.ui.line(format_args!("the summary would get {count} signatures")),
+    }
+}
+
+/// The refs of a summary with their collections.
+fn listed(summary: &Summary) -> Vec<(Option<&str>, &SummaryRef)> {
+    let main = summary.metadata.get_str("ostree.summary.collection-id");
+    let mut listed: Vec<_> = summary.refs.iter().map(|r| (main, r)).collect();
+    for (id, refs) in &summary.collections {
+        listed.extend(refs.iter().map(|r| (Some(id.as_str()), r)));
+    }
+    listed
+}
+
+fn ref_view((id, r): (Option<&str>, &SummaryRef)) -> SummaryRefView {
+    SummaryRefView {
+        collection_id: id.map(str::to_string),
+        name: r.name.clone(),
+        commit: r.commit.to_hex(),
+        commit_size: r.commit_size,
+    }
 }
 
 /// The metadata of the summary file as it stands.
@@ -138,20 +215,10 @@ struct SummaryRefView {
 
 fn view(cx: &Context, bytes: &[u8], json: bool) -> Result<()> {
     let summary = Summary::parse(bytes)?;
-    let main = summary.metadata.get_str("ostree.summary.collection-id").map(str::to_string);
-    let mut listed: Vec<(Option<&str>, &SummaryRef)> =
-        summary.refs.iter().map(|r| (main.as_deref(), r)).collect();
-    for (id, refs) in &summary.collections {
-        listed.extend(refs.iter().map(|r| (Some(id.as_str()), r)));
-    }
+    let listed = listed(&summary);
     let exts = exts(bytes)?;
     if json {
-        let refs = listed.iter().map(|(id, r)| SummaryRefView {
-            collection_id: id.map(str::to_string),
-            name: r.name.clone(),
-            commit: r.commit.to_hex(),
-            commit_size: r.commit_size,
-        });
+        let refs = listed.into_iter().map(ref_view);
         let metadata = exts.iter().map(|(key, value)| (key.clone(), value.print(false)));
         return cx.ui.json(&SummaryView { refs: refs.collect(), metadata: metadata.collect() });
     }

@@ -12,6 +12,7 @@ mod commit_told;
 mod demo;
 mod dev;
 mod dev_ssh;
+mod dry_runs;
 mod interleave;
 mod own_words;
 mod serve;

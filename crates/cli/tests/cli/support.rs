@@ -1,8 +1,10 @@
 //! A repository with a history, and the two programs to run on it.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
@@ -15,6 +17,14 @@ pub struct Said {
 }
 
 impl Said {
+    fn of(output: &Output) -> Said {
+        Said {
+            ok: output.status.success(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// The line that begins with `error:`.
     pub fn error_line(&self) -> &str {
         self.err.lines().find(|l| l.starts_with("error:")).unwrap_or("no error line")
@@ -112,6 +122,31 @@ impl Lab {
         self.dir.path().join(rel)
     }
 
+    /// Everything in the folder: for each path what `stat` says but for the time of access, and
+    /// the content. Whoever writes anything anywhere makes it another one.
+    pub fn state(&self) -> BTreeMap<PathBuf, String> {
+        let mut found = BTreeMap::new();
+        let mut open = vec![self.dir.path().to_path_buf()];
+        while let Some(path) = open.pop() {
+            let stat = std::fs::symlink_metadata(&path).expect("nothing goes meanwhile");
+            let content = if stat.is_dir() {
+                let entries = std::fs::read_dir(&path).expect("it can be listed");
+                open.extend(entries.map(|entry| entry.expect("it can be listed").path()));
+                String::new()
+            } else if stat.is_file() {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(&std::fs::read(&path).expect("it can be read"));
+                format!("{:x}", hasher.finish())
+            } else {
+                String::new()
+            };
+            let times = (stat.mtime(), stat.mtime_nsec(), stat.ctime(), stat.ctime_nsec());
+            let inode = (stat.ino(), stat.nlink(), stat.size(), stat.mode());
+            found.insert(path, format!("{inode:?} {times:?} {content}"));
+        }
+        found
+    }
+
     /// The checksum of some object of this type.
     pub fn an_object(&self, suffix: &str) -> Option<String> {
         let mut found = Vec::new();
@@ -139,6 +174,19 @@ impl Lab {
         self.run(env!("CARGO_BIN_EXE_trefoil").as_ref(), words)
     }
 
+    /// Runs our program on another repository than `repo`.
+    pub fn trefoil_on(&self, repo: &str, words: &[&str]) -> Said {
+        let output = Command::new(env!("CARGO_BIN_EXE_trefoil"))
+            .args(words)
+            .arg(format!("--repo={repo}"))
+            .current_dir(self.dir.path())
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
+            .output()
+            .expect("the program can be started");
+        Said::of(&output)
+    }
+
     /// Runs our program, which has to succeed.
     pub fn must(&self, words: &[&str]) -> String {
         let said = self.trefoil(words);
@@ -157,11 +205,7 @@ impl Lab {
             .env("TZ", "UTC")
             .output()
             .expect("the program can be started");
-        Said {
-            ok: output.status.success(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Said::of(&output)
     }
 }
 

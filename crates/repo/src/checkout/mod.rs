@@ -14,6 +14,7 @@ mod copy;
 mod file;
 mod link;
 mod options;
+mod plan;
 mod tree;
 mod verify;
 mod whiteout;
@@ -28,6 +29,7 @@ use trefoil_fsat::Dir;
 
 pub use convert::{ConvertPlan, ConvertStats, TreeCount, collect_dirs};
 pub use options::{CheckoutMode, CheckoutOptions, CheckoutStats, Overwrite};
+pub use plan::{CheckoutPlan, plan_checkout};
 
 pub use verify::verify_checkout;
 pub(crate) use whiteout::{OPAQUE, WHITEOUT};
@@ -110,6 +112,18 @@ struct Checkout<'a> {
 
 impl<'a> Checkout<'a> {
     fn new(repo: &'a Repo, options: &'a CheckoutOptions) -> Result<Self> {
+        let mut checkout = Checkout::without_cache(repo, options)?;
+        if repo.mode() == RepoMode::Archive
+            && checkout.mode == CheckoutMode::User
+            && options.uncompressed_cache
+        {
+            checkout.cache = UncompressedCache::open(repo)?;
+        }
+        Ok(checkout)
+    }
+
+    /// Opens nothing in the repository: the cache may have to be made.
+    fn without_cache(repo: &'a Repo, options: &'a CheckoutOptions) -> Result<Self> {
         options.check()?;
         let mode = match repo.mode() {
             // Owners and attributes are not kept there.
@@ -120,13 +134,7 @@ impl<'a> Checkout<'a> {
             true => Some(repo.dir().stat_self()?.dev),
             false => None,
         };
-        let cache = match repo.mode() {
-            RepoMode::Archive if mode == CheckoutMode::User && options.uncompressed_cache => {
-                UncompressedCache::open(repo)?
-            }
-            _ => None,
-        };
-        Ok(Checkout { repo, options, mode, device, dirmetas: Mutex::default(), cache })
+        Ok(Checkout { repo, options, mode, device, dirmetas: Mutex::default(), cache: None })
     }
 
     fn dirmeta(&self, checksum: &Checksum) -> Result<Arc<DirMeta>> {

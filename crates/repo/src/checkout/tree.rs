@@ -65,7 +65,7 @@ impl Checkout<'_> {
         Ok(stats)
     }
 
-    fn skips(&self, path: &str) -> bool {
+    pub(super) fn skips(&self, path: &str) -> bool {
         !self.options.skip_list.is_empty() && self.options.skip_list.contains(path)
     }
 

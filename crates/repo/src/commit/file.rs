@@ -94,7 +94,7 @@ impl Import<'_> {
             None => Xattrs::of_inode(file.xattrs()?),
         };
         let header = new.header(None, xattrs);
-        if self.modifier.consume && self.can_adopt(unmodified) {
+        if self.consumes() && self.can_adopt(unmodified) {
             let adopted = self.transaction.adopt_file(&header, dir, name, &file)?;
             check_unchanged(&file, &stat, path)?;
             if let Some(checksum) = adopted {
@@ -149,7 +149,7 @@ impl Import<'_> {
     }
 
     pub(super) fn discard(&self, dir: &Dir, name: &str) -> Result<()> {
-        if self.modifier.consume {
+        if self.consumes() {
             dir.unlink(name)?;
         }
         Ok(())

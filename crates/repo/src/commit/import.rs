@@ -219,10 +219,15 @@ impl Import<'_> {
     ) -> Result<()> {
         let name = name.as_str();
         self.directory(&dir.open_dir(name)?, tree, &path.child(name))?;
-        if self.modifier.consume {
+        if self.consumes() {
             dir.rmdir(name)?;
         }
         Ok(())
+    }
+
+    /// Whether what was imported goes. Nothing does in a rehearsal.
+    pub(super) fn consumes(&self) -> bool {
+        self.modifier.consume && !self.transaction.is_rehearsal()
     }
 
     /// Gives `tree` the metadata of the directory; false where it is left out.
@@ -260,7 +265,7 @@ impl Import<'_> {
         let mut entered = Vec::with_capacity(dirs.len());
         for Named { name, .. } in dirs {
             if !self.enters(&path.child(name.as_str())) {
-                if self.modifier.consume {
+                if self.consumes() {
                     dir.remove_all(name.as_str())?;
                 }
                 continue;

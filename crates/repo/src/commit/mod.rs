@@ -32,6 +32,11 @@
 //! A [`WatchedTree`] takes the place of steps 1 and 2 for a directory that is being watched:
 //! the first time everything is looked at, then what [`trefoil_fsat::watch`] noticed.
 //!
+//! # Without a commit
+//!
+//! In a transaction of [`Repo::rehearse`](crate::Repo::rehearse) all steps do the same and write
+//! nothing; [`plan_commit`] tells what came of them.
+//!
 //! SELinux labelling is not supported: labels are imported as the attributes they are.
 
 mod archive;
@@ -44,6 +49,7 @@ pub(crate) mod index;
 mod links;
 mod modifier;
 mod overlay;
+mod plan;
 pub(crate) mod told;
 mod watched;
 mod whiteout;
@@ -55,6 +61,7 @@ pub use import::{ImportStats, import_dir};
 pub use index::{CommitIndex, Indexed};
 pub use modifier::{CommitModifier, SkipList, StatOverrides};
 pub use overlay::import_tree;
+pub use plan::{CommitPlan, TreeChanges, plan_commit};
 pub use told::{delete_paths, import_changes};
 pub use watched::{Looked, Watched, WatchedTree};
 pub use write::{

@@ -17,14 +17,16 @@ mod signature;
 mod store;
 
 pub use apply::{PartOutcome, apply_part, patch_part, write_delta_commit};
-pub use generate::{DeltaPlace, GenerateOptions, GenerateReport, SignDelta, generate_delta};
-pub use offline::apply_offline;
+pub use generate::{
+    DeltaPlace, GenerateOptions, GenerateReport, SignDelta, generate_delta, plan_generate,
+};
+pub use offline::{apply_offline, plan_offline};
 pub use plan::{DeltaPlan, plan_delta, read_superblock};
 pub use signature::{DeltaKeys, verify_delta};
 pub(crate) use store::remove_delta;
 pub use store::{
-    delete_delta, delta_digests, has_delta, list_delta_indexes, list_deltas, read_delta, read_part,
-    reindex_deltas,
+    DeltaFiles, ReindexPlan, delete_delta, delta_digests, delta_files, has_delta,
+    list_delta_indexes, list_deltas, plan_reindex, read_delta, read_part, reindex_deltas,
 };
 pub use trefoil_delta::{
     Chunk, DeltaError, DeltaIndex, DeltaName, Endianness, Fallback, Limits, OpStats, Part,

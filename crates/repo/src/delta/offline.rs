@@ -22,18 +22,9 @@ pub fn apply_offline(
     keys: Option<DeltaKeys<'_>>,
     limits: &Limits,
 ) -> Result<Superblock> {
-    let bytes = dir.read(file, SUPERBLOCK_LIMIT)?;
-    let signed = signature::read_signed(&bytes)?;
-    signature::check(repo, signed.as_ref(), keys)?;
-    let superblock = Superblock::parse(signed.as_ref().map_or(&bytes, |s| &s.superblock))?;
-    drop((bytes, signed));
+    let superblock = checked(repo, dir, file, keys)?;
     let txn = repo.begin()?;
-    let plan = plan_delta(&txn, superblock)?;
-    if !plan.superblock.fallbacks.is_empty() {
-        return Err(RepoError::Refused(
-            "Cannot execute delta offline: contains nonempty http fallback entries".into(),
-        ));
-    }
+    let plan = plan(&txn, superblock)?;
     let patch = || apply_patched(&txn, &plan, dir, limits);
     let apply = || apply_parts(&txn, &plan, &plan.parts, dir, limits);
     let needed = plan.parts.iter().chain(&plan.patched);
@@ -48,6 +39,37 @@ pub fn apply_offline(
     write_delta_commit(&txn, &plan.superblock)?;
     txn.commit()?;
     Ok(plan.superblock)
+}
+
+/// Tells what [`apply_offline`] would do, and writes nothing. The parts are not read: they may
+/// be missing or broken.
+///
+/// # Errors
+/// Those of [`apply_offline`] that come up before its first part.
+pub fn plan_offline(
+    repo: &Repo,
+    dir: &Dir,
+    file: &str,
+    keys: Option<DeltaKeys<'_>>,
+) -> Result<DeltaPlan> {
+    plan(&repo.rehearse(), checked(repo, dir, file, keys)?)
+}
+
+fn checked(repo: &Repo, dir: &Dir, file: &str, keys: Option<DeltaKeys<'_>>) -> Result<Superblock> {
+    let bytes = dir.read(file, SUPERBLOCK_LIMIT)?;
+    let signed = signature::read_signed(&bytes)?;
+    signature::check(repo, signed.as_ref(), keys)?;
+    Ok(Superblock::parse(signed.as_ref().map_or(&bytes, |s| &s.superblock))?)
+}
+
+fn plan(txn: &Transaction<'_>, superblock: Superblock) -> Result<DeltaPlan> {
+    let plan = plan_delta(txn, superblock)?;
+    if plan.superblock.fallbacks.is_empty() {
+        return Ok(plan);
+    }
+    Err(RepoError::Refused(
+        "Cannot execute delta offline: contains nonempty http fallback entries".into(),
+    ))
 }
 
 /// Parts that make nothing but directories which differ little from those that are here.

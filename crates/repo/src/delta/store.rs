@@ -63,10 +63,36 @@ pub fn read_part(repo: &Repo, name: &DeltaName, index: usize, limit: u64) -> Res
 
 /// Removes a delta. The list of deltas to its commit is not changed, as in libostree.
 pub fn delete_delta(repo: &Repo, name: &DeltaName) -> Result<()> {
-    if repo.dir().open_dir_opt(name.dir())?.is_none() {
-        return Err(RepoError::Refused(format!("Can't find delta {name}")));
-    }
+    dir_of(repo, name)?;
     remove_delta(repo, name)
+}
+
+/// The files of a delta.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeltaFiles {
+    /// How many there are, the superblock among them.
+    pub files: u64,
+    /// Their sizes together, in bytes.
+    pub bytes: u64,
+}
+
+/// What [`delete_delta`] would remove.
+///
+/// # Errors
+/// There is no such delta.
+pub fn delta_files(repo: &Repo, name: &DeltaName) -> Result<DeltaFiles> {
+    let dir = dir_of(repo, name)?;
+    let mut found = DeltaFiles::default();
+    for entry in dir.entries()? {
+        found.files += 1;
+        found.bytes += dir.stat(&entry.name)?.size;
+    }
+    Ok(found)
+}
+
+fn dir_of(repo: &Repo, name: &DeltaName) -> Result<Dir> {
+    let missing = || RepoError::Refused(format!("Can't find delta {name}"));
+    repo.dir().open_dir_opt(name.dir())?.ok_or_else(missing)
 }
 
 /// Takes a delta away in one step, and then deletes it: dying in between leaves it in `tmp`,
@@ -110,7 +136,34 @@ pub fn list_delta_indexes(repo: &Repo) -> Result<Vec<Checksum>> {
 /// repository lock.
 pub fn reindex_deltas(repo: &Repo, only: Option<&Checksum>) -> Result<()> {
     let _lock = repo.lock(LockMode::Shared)?;
-    note_indexed(repo)?;
+    let plan = plan_reindex(repo, only)?;
+    if let Some(config) = plan.config {
+        repo.replace_file(repo.dir(), "config", config.as_bytes(), repo.config().fsync)?;
+    }
+    for (to, index) in plan.written {
+        write_index(repo, &to, &index)?;
+    }
+    for to in plan.removed {
+        repo.dir().unlink_opt(index_path(&to))?;
+    }
+    Ok(())
+}
+
+/// What [`reindex_deltas`] would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReindexPlan {
+    /// The lists that are not there or are others, by the commit that their deltas lead to.
+    pub written: BTreeMap<Checksum, DeltaIndex>,
+    /// The commits no delta leads to any more, although there is a list.
+    pub removed: BTreeSet<Checksum>,
+    /// The new config, where that has to say that there are lists.
+    pub config: Option<String>,
+}
+
+/// Tells what [`reindex_deltas`] would do. Reads the deltas and the lists, writes nothing and
+/// takes no lock.
+pub fn plan_reindex(repo: &Repo, only: Option<&Checksum>) -> Result<ReindexPlan> {
+    let mut plan = ReindexPlan { config: indexed_config(repo)?, ..ReindexPlan::default() };
     let mut wanted: BTreeSet<Checksum> = match only {
         Some(only) => BTreeSet::from([*only]),
         None => list_delta_indexes(repo)?.into_iter().collect(),
@@ -123,35 +176,43 @@ pub fn reindex_deltas(repo: &Repo, only: Option<&Checksum>) -> Result<()> {
         }
     }
     for to in wanted {
-        match deltas.get(&to) {
-            Some(deltas) => write_index(repo, &to, &delta_digests(repo, deltas)?)?,
-            None => drop(repo.dir().unlink_opt(index_path(&to))?),
+        let Some(deltas) = deltas.get(&to) else {
+            if repo.dir().exists(index_path(&to))? {
+                plan.removed.insert(to);
+            }
+            continue;
+        };
+        let index = delta_digests(repo, deltas)?;
+        if !has_index(repo, &to, &index.to_bytes()) {
+            plan.written.insert(to, index);
         }
     }
-    Ok(())
+    Ok(plan)
+}
+
+/// Whether the list is there and the same.
+fn has_index(repo: &Repo, to: &Checksum, bytes: &[u8]) -> bool {
+    // One that is longer is an error of reading, and another one in any case.
+    let old = repo.dir().read_opt(index_path(to), bytes.len() as u64);
+    old.is_ok_and(|old| old.as_deref() == Some(bytes))
 }
 
 fn write_index(repo: &Repo, to: &Checksum, index: &DeltaIndex) -> Result<()> {
     let (path, bytes) = (index_path(to), index.to_bytes());
-    let limit = bytes.len() as u64;
-    // One that is longer is an error of reading, and another one in any case.
-    if repo.dir().read_opt(&path, limit).is_ok_and(|old| old.as_ref() == Some(&bytes)) {
-        return Ok(());
-    }
     let (parent, file) = path.rsplit_once('/').unwrap_or(("", &path));
     repo.dir().ensure_dirs(parent, DIR_MODE)?;
     repo.replace_file(&repo.dir().open_dir(parent)?, file, &bytes, repo.config().fsync)
 }
 
-/// Clients of a repository without a summary learn from its config that there are lists.
-fn note_indexed(repo: &Repo) -> Result<()> {
+/// Clients of a repository without a summary learn from its config that there are lists. `None`
+/// where it says so.
+fn indexed_config(repo: &Repo) -> Result<Option<String>> {
     let mut key_file = repo.config().key_file.clone();
     if matches!(key_file.bool("core", "indexed-deltas"), Some(Ok(true))) {
-        return Ok(());
+        return Ok(None);
     }
     key_file
         .set_bool("core", "indexed-deltas", true)
         .map_err(|source| RepoError::Config { path: repo.path().to_path_buf(), source })?;
-    let text = key_file.to_string();
-    repo.replace_file(repo.dir(), "config", text.as_bytes(), repo.config().fsync)
+    Ok(Some(key_file.to_string()))
 }

@@ -16,7 +16,7 @@ use trefoil_format::object::ObjectType;
 
 use crate::lookup::{entry_in, parse_dirtree};
 use crate::mutable_tree::MAX_DEPTH;
-use crate::{Repo, RepoError, Result, TreeEntry, TreeId};
+use crate::{Repo, RepoError, Result, Transaction, TreeEntry, TreeId};
 
 /// One difference between two trees.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -107,14 +107,24 @@ pub fn diff_trees(
     new: TreeId,
     visit: &mut dyn FnMut(TreeChange<'_>),
 ) -> Result<DiffStats> {
-    let mut walk =
-        Walk { repo, visit, path: String::from("/"), depth: 0, stats: DiffStats::default() };
-    walk.dir(old, new)?;
-    Ok(walk.stats)
+    Walk::run(&|tree| repo.load_metadata(ObjectType::DirTree, tree), old, new, visit)
 }
 
+/// As [`diff_trees`], of trees that may still be in a transaction.
+pub(crate) fn diff_trees_in(
+    transaction: &Transaction<'_>,
+    old: TreeId,
+    new: TreeId,
+    visit: &mut dyn FnMut(TreeChange<'_>),
+) -> Result<DiffStats> {
+    Walk::run(&|tree| transaction.load_metadata(ObjectType::DirTree, tree), old, new, visit)
+}
+
+/// Gives the bytes of a dirtree object.
+type Load<'a> = &'a dyn Fn(&Checksum) -> Result<Vec<u8>>;
+
 struct Walk<'a> {
-    repo: &'a Repo,
+    load: Load<'a>,
     visit: &'a mut dyn FnMut(TreeChange<'_>),
     /// Of the directory being compared, without a `/` at its end unless it is the root.
     path: String,
@@ -122,7 +132,19 @@ struct Walk<'a> {
     stats: DiffStats,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn run(
+        load: Load<'a>,
+        old: TreeId,
+        new: TreeId,
+        visit: &'a mut dyn FnMut(TreeChange<'_>),
+    ) -> Result<DiffStats> {
+        let (path, stats) = (String::from("/"), DiffStats::default());
+        let mut walk = Walk { load, visit, path, depth: 0, stats };
+        walk.dir(old, new)?;
+        Ok(walk.stats)
+    }
+
     fn emit(&mut self, kind: ChangeKind) {
         self.stats.changes += 1;
         (self.visit)(TreeChange { path: &self.path, kind });
@@ -154,8 +176,8 @@ impl Walk<'_> {
         if self.depth > MAX_DEPTH {
             return Err(RepoError::Refused(format!("{} is nested too deeply", self.path)));
         }
-        let old_bytes = self.repo.load_metadata(ObjectType::DirTree, &old.tree)?;
-        let new_bytes = self.repo.load_metadata(ObjectType::DirTree, &new.tree)?;
+        let old_bytes = (self.load)(&old.tree)?;
+        let new_bytes = (self.load)(&new.tree)?;
         self.stats.dirtrees_read += 2;
         let old_tree = parse_dirtree(&old_bytes, &old.tree)?;
         let new_tree = parse_dirtree(&new_bytes, &new.tree)?;

@@ -17,7 +17,7 @@ use trefoil_format::name::CollectionId;
 use trefoil_fsat::Dir;
 
 pub use newest::{FoundRemote, fetch_commit, newest};
-pub use volume::{USUAL_REPO, publish_repo};
+pub use volume::{USUAL_REPO, publish_repo, would_publish};
 
 use crate::remote::Remote;
 use crate::{CollectionRef, Repo, Result};

@@ -1,6 +1,8 @@
 //! Repositories on a volume that can be carried from one machine to another, such as a USB
 //! stick: where they lie, and how they are found there.
 
+use std::ffi::OsStr;
+
 use trefoil_fsat::{Dir, FileKind};
 
 use crate::{Repo, RepoError, Result};
@@ -26,13 +28,8 @@ pub fn publish_repo(volume: &Dir, path: &str, repo: &Repo) -> Result<Option<Stri
     }
     volume.ensure_dirs(REPOS_D, 0o755)?;
     let repos = volume.open_dir(REPOS_D)?;
-    let identity = repo.dir().stat_self()?.identity();
-    for entry in repos.entries()? {
-        // A link may lead nowhere.
-        let leads = repos.stat_following(&entry.name);
-        if leads.is_ok_and(|stat| stat.identity() == identity) {
-            return Ok(None);
-        }
+    if is_linked(&repos, repo.dir())? {
+        return Ok(None);
     }
     let target = format!("../../{path}");
     for number in 0..LINKS {
@@ -45,6 +42,27 @@ pub fn publish_repo(volume: &Dir, path: &str, repo: &Repo) -> Result<Option<Stri
     }
     let what = "Could not find an unused symlink name for the repository";
     Err(RepoError::Refused(what.to_string()))
+}
+
+/// Whether [`publish_repo`] would make a link to what is at `path` of `volume`, which need not be
+/// there yet.
+pub fn would_publish(volume: &Dir, path: &str) -> Result<bool> {
+    if WELL_KNOWN[..2].contains(&path) {
+        return Ok(false);
+    }
+    let (Ok(repo), Some(repos)) = (volume.open_dir_following(path), volume.open_dir_opt(REPOS_D)?)
+    else {
+        return Ok(true);
+    };
+    Ok(!is_linked(&repos, &repo)?)
+}
+
+/// Whether one of the links in `repos` leads to `repo`. They may lead nowhere.
+fn is_linked(repos: &Dir, repo: &Dir) -> Result<bool> {
+    let identity = repo.stat_self()?.identity();
+    let leads =
+        |name: &OsStr| repos.stat_following(name).is_ok_and(|stat| stat.identity() == identity);
+    Ok(repos.entries()?.iter().any(|entry| leads(&entry.name)))
 }
 
 /// The repositories on a volume: those of `.ostree/repos.d` by name, then those in the usual

@@ -10,7 +10,7 @@ use trefoil_format::object::{ObjectName, ObjectType};
 use super::checks::{self, Bases};
 use super::objects::TreeImport;
 use super::request::{RefKey, Wanted};
-use super::{Outcome, PullOptions, PullStats, remote};
+use super::{Outcome, PullOptions, PullPlan, PullStats, remote};
 use crate::summary::{Summary, read_summary, read_summary_signatures};
 use crate::traverse::Depth;
 use crate::{CommitState, ImportMethod, Repo, RepoError, Transaction};
@@ -22,15 +22,58 @@ use crate::{CommitState, ImportMethod, Repo, RepoError, Transaction};
 /// from a complete commit which is there already (the ref's old commit, else the parent, else
 /// that of another ref).
 pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<PullStats> {
+    let (files, wanted) = look_up(source, options)?;
+    let txn = dest.begin()?;
+    let (mut stats, fetched) = bring(&txn, source, options, wanted)?;
+    if options.mirrors_remote()
+        && options.refs.is_empty()
+        && let Some(files) = &files
+    {
+        remote::mirror_summary(dest, &files.bytes, files.signatures.as_deref())?;
+    }
+    stats.content_bytes_written = txn.commit()?.content_bytes_written;
+    for commit in fetched {
+        dest.remove_tombstone(&commit)?;
+    }
+    Ok(stats)
+}
+
+/// What [`pull_local`] would do. Nothing is written to either repository: the same steps are gone
+/// through in a transaction of [`Repo::rehearse`], which says what cannot be foreseen. Files of a
+/// trusted source are not read.
+///
+/// # Errors
+/// Those of the pull that come up before it writes.
+pub fn plan_pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<PullPlan> {
+    let (_, wanted) = look_up(source, options)?;
+    let txn = dest.rehearse();
+    let (mut stats, commits) = bring(&txn, source, options, wanted)?;
+    let moves = txn.ref_moves()?;
+    stats.content_bytes_written = txn.stats().content_bytes_written;
+    Ok(PullPlan { stats, commits, moves })
+}
+
+/// What is asked for, and the summary of the source where that is needed.
+fn look_up(source: &Repo, options: &PullOptions) -> Outcome<(Option<SummaryFiles>, Wanted)> {
     let files = SummaryFiles::of(source, options)?;
     let summary = files.as_ref().map(|files| Summary::parse(&files.bytes)).transpose()?;
     let wanted = Wanted::resolve(source, options, summary.as_ref())?;
-    let txn = dest.begin()?;
+    Ok((files, wanted))
+}
+
+/// Has all that is wanted in the transaction. Gives the commits that were not there before.
+fn bring(
+    txn: &Transaction<'_>,
+    source: &Repo,
+    options: &PullOptions,
+    wanted: Wanted,
+) -> Outcome<(PullStats, Vec<Checksum>)> {
+    let dest = txn.repo();
     let mut pull = Pull {
         dest,
         source,
         options,
-        txn: &txn,
+        txn,
         bases: Bases::new(dest, options),
         stats: PullStats::default(),
         done: BTreeMap::new(),
@@ -44,22 +87,12 @@ pub fn pull_local(dest: &Repo, source: &Repo, options: &PullOptions) -> Outcome<
     }
     let Pull { mut stats, done, fetched, .. } = pull;
     for (key, commit) in wanted.refs {
-        stats.refs.insert(key.set(&txn, options, commit)?, commit);
-    }
-    if options.mirrors_remote()
-        && options.refs.is_empty()
-        && let Some(files) = &files
-    {
-        remote::mirror_summary(dest, &files.bytes, files.signatures.as_deref())?;
+        stats.refs.insert(key.set(txn, options, commit)?, commit);
     }
     if !options.commit_only && options.subdirs.is_empty() {
         done.into_keys().for_each(|commit| txn.mark_complete(commit));
     }
-    stats.content_bytes_written = txn.commit()?.content_bytes_written;
-    for commit in fetched {
-        dest.remove_tombstone(&commit)?;
-    }
-    Ok(stats)
+    Ok((stats, fetched))
 }
 
 /// The summary of a source on this machine.
@@ -132,7 +165,7 @@ impl Pull<'_> {
                 if is_tip {
                     return Err(RepoError::ObjectMissing { name }.into());
                 }
-                if self.source.config().tombstone_commits {
+                if self.source.config().tombstone_commits && !self.txn.is_rehearsal() {
                     self.dest.write_tombstone(checksum)?;
                 }
                 return Ok(None);
@@ -202,7 +235,9 @@ impl Pull<'_> {
 
     /// Brings over what the commit needs, unless it is there and whole.
     fn tree(&mut self, checksum: &Checksum, commit: &Commit, key: Option<&RefKey>) -> Outcome<()> {
-        if self.dest.commit_state(checksum)? == CommitState::Normal {
+        // One that just came has its mark only where anything is written.
+        let is_new = self.fetched.last() == Some(checksum);
+        if !is_new && self.dest.commit_state(checksum)? == CommitState::Normal {
             return Ok(());
         }
         let names: Vec<RefName> = key.map(|key| key.name.clone()).into_iter().collect();

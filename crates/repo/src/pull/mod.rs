@@ -18,13 +18,13 @@ pub mod transport;
 
 pub use directory::DirTransport;
 pub use error::PullError;
-pub use local::pull_local;
+pub use local::{plan_pull_local, pull_local};
 pub use options::PullOptions;
 pub use peek::{Peeked, peek_local, peek_remote};
 pub use remote::{
     PullProgress, PullSource, RemoteSummary, SummaryCache, prune_summary_cache, pull_remote,
 };
 pub use request::PullRef;
-pub use stats::{DeltaForecast, PullStats};
+pub use stats::{DeltaForecast, PullPlan, PullStats};
 
 type Outcome<T> = std::result::Result<T, PullError>;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::name::Refspec;
 
+use crate::RefMove;
 use crate::verify::VerifyReport;
 
 /// What a pull brought over, in the terms of libostree's closing line.
@@ -37,6 +38,17 @@ pub struct PullStats {
     pub refs: BTreeMap<Refspec, Checksum>,
     /// What was found of the signatures of commits that had to be signed.
     pub verified: BTreeMap<Checksum, VerifyReport>,
+}
+
+/// What a pull from a repository on this machine would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullPlan {
+    /// What it would say that it did.
+    pub stats: PullStats,
+    /// The commits that are not here, in the order they would come.
+    pub commits: Vec<Checksum>,
+    /// The refs that would move.
+    pub moves: Vec<RefMove>,
 }
 
 /// What a pull by static deltas takes. Sizes are in bytes.

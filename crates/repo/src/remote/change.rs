@@ -61,22 +61,11 @@ pub fn add_remote(
     new: &NewRemote,
     if_exists: IfExists,
 ) -> Result<bool> {
-    check_name(name)?;
+    if !would_add_remote(repo, remotes_d, name, new, if_exists)? {
+        return Ok(false);
+    }
     let group = group_of(name);
     let existing = own_remote(repo, remotes_d, name)?;
-    match (&existing, if_exists) {
-        (Some(_), IfExists::Keep) => return Ok(false),
-        (Some(remote), IfExists::Refuse) => {
-            let place = match &remote.source {
-                RemoteSource::File(file) => file.as_str(),
-                _ => "(in config)",
-            };
-            return Err(RepoError::Refused(format!(
-                "Remote configuration for \"{name}\" already exists: {place}"
-            )));
-        }
-        _ => {}
-    }
     let file = match (&existing, remotes_d) {
         (Some(Remote { source: RemoteSource::File(file), .. }), Some(dir)) => {
             Some((dir, file.clone()))
@@ -96,6 +85,36 @@ pub fn add_remote(
         Some((dir, file)) => dir.write_durable(&file, settings.to_string().as_bytes(), 0o644)?,
         None => repo.write_config(settings)?,
     }
+    Ok(true)
+}
+
+/// Whether [`add_remote`] would write anything: false where the remote exists and is kept.
+///
+/// # Errors
+/// As of [`add_remote`].
+pub fn would_add_remote(
+    repo: &Repo,
+    remotes_d: Option<&Dir>,
+    name: &str,
+    new: &NewRemote,
+    if_exists: IfExists,
+) -> Result<bool> {
+    check_name(name)?;
+    match (own_remote(repo, remotes_d, name)?, if_exists) {
+        (Some(_), IfExists::Keep) => return Ok(false),
+        (Some(remote), IfExists::Refuse) => {
+            let place = match &remote.source {
+                RemoteSource::File(file) => file.as_str(),
+                _ => "(in config)",
+            };
+            return Err(RepoError::Refused(format!(
+                "Remote configuration for \"{name}\" already exists: {place}"
+            )));
+        }
+        _ => {}
+    }
+    new.write_to(&mut KeyFile::default(), &group_of(name))
+        .map_err(|source| RepoError::Config { path: repo.path().to_path_buf(), source })?;
     Ok(true)
 }
 
@@ -127,6 +146,24 @@ pub fn delete_remote(
     }
     repo.dir().unlink_opt(format!("{name}.trustedkeys.gpg"))?;
     Ok(true)
+}
+
+/// Whether [`delete_remote`] would remove anything.
+///
+/// # Errors
+/// As of [`delete_remote`].
+pub fn would_delete_remote(
+    repo: &Repo,
+    remotes_d: Option<&Dir>,
+    name: &str,
+    missing_ok: bool,
+) -> Result<bool> {
+    check_name(name)?;
+    match own_remote(repo, remotes_d, name)? {
+        Some(_) => Ok(true),
+        None if missing_ok => Ok(false),
+        None => Err(RepoError::Refused(format!("Remote \"{name}\" not found"))),
+    }
 }
 
 fn own_remote(repo: &Repo, remotes_d: Option<&Dir>, name: &str) -> Result<Option<Remote>> {

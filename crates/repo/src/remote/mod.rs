@@ -9,7 +9,9 @@ use trefoil_format::checksum::Checksum;
 use trefoil_format::keyfile::KeyFile;
 use trefoil_fsat::{Dir, FileKind, Fs};
 
-pub use change::{IfExists, NewRemote, add_remote, delete_remote};
+pub use change::{
+    IfExists, NewRemote, add_remote, delete_remote, would_add_remote, would_delete_remote,
+};
 
 use crate::pull::PullError;
 use crate::summary::{Summary, read_summary};

@@ -26,6 +26,7 @@ impl Transaction<'_> {
         name: &str,
         file: &File,
     ) -> Result<Option<Checksum>> {
+        let stage = self.stage()?;
         let (checksum, size) = pieces(header, &mut &*file, |_| Ok(()))?;
         let object = ObjectName::new(checksum, ObjectType::File);
         let present = self.has_object(&object)?;
@@ -34,7 +35,7 @@ impl Transaction<'_> {
         }
         if present || !self.claim(object)? {
             dir.unlink(name)?;
-        } else if let Err(e) = dir.rename(name, self.stage.dir(), self.stage.path_of(&object)?) {
+        } else if let Err(e) = dir.rename(name, stage.dir(), stage.path_of(&object)?) {
             self.staged.lock().expect("no holder panics").remove(&object);
             return if e.is_cross_device() { Ok(None) } else { Err(e.into()) };
         } else {

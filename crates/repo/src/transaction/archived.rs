@@ -49,8 +49,9 @@ impl Transaction<'_> {
     /// trusts its source (`--http-trusted`).
     pub(crate) fn write_archived_unverified(&self, object: ArchivedFile<'_>) -> Result<()> {
         self.tally.content_total.fetch_add(1, Relaxed);
-        let temp = self.stage.temp_name();
-        let file = self.stage.dir().create_file(&temp, 0o644)?;
+        let stage = self.stage()?;
+        let temp = stage.temp_name();
+        let file = stage.dir().create_file(&temp, 0o644)?;
         let mut tee = Tee { from: object.bytes, to: &file, txn: self };
         let size = io::copy(&mut tee, &mut io::sink()).map_err(|e| broken(&file, e))?;
         file.set_mode(0o644)?;
@@ -67,11 +68,12 @@ impl Transaction<'_> {
         packed: &mut dyn Read,
     ) -> Result<()> {
         self.tally.content_total.fetch_add(1, Relaxed);
-        let temp = self.stage.temp_name();
-        let file = self.stage.dir().create_file(&temp, 0o644)?;
+        let stage = self.stage()?;
+        let temp = stage.temp_name();
+        let file = stage.dir().create_file(&temp, 0o644)?;
         let stored = self.copy_packed(name, &file, framed, header, size, packed);
         if let Err(e) = stored {
-            self.stage.dir().unlink(&temp)?;
+            stage.dir().unlink(&temp)?;
             return Err(e);
         }
         file.set_mode(0o644)?;

@@ -95,7 +95,7 @@ impl Transaction<'_> {
                 Ok(found)
             }
             // What a parent has would be written once more.
-            ObjectType::DirTree if self.repo.parent().is_none() => {
+            ObjectType::DirTree if self.repo.parent().is_none() && !self.is_rehearsal() => {
                 Ok(!self.known.leave_unasked(name.checksum) && self.repo.has_object(name)?)
             }
             _ => self.repo.has_object(name),
@@ -110,9 +110,10 @@ impl Transaction<'_> {
     ) -> Result<()> {
         let Some(first) = names.first() else { return Ok(()) };
         let objects = self.repo.objects();
-        if let Some(folders) = self.stage.folders()
+        let stage = self.stage()?;
+        if let Some(folders) = stage.folders()
             && first.kind != ObjectType::Commit
-            && folders.publish(self.stage.dir(), first, objects)?
+            && folders.publish(stage.dir(), first, objects)?
         {
             return Ok(());
         }
@@ -134,8 +135,8 @@ impl Transaction<'_> {
     }
 
     fn publish_as(&self, name: &ObjectName, place: &Place<'_>) -> Result<()> {
-        let stage = self.stage.dir();
-        let staged = self.stage.path_of(name)?;
+        let staged = self.stage()?.path_of(name)?;
+        let stage = self.stage()?.dir();
         let path = self.repo.object_path(name);
         let rename = |replace| match (place, replace) {
             (Place::Own(own), _) => own.rename_into(stage, &staged, &path, replace),

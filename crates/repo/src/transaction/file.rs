@@ -52,6 +52,7 @@ impl Transaction<'_> {
 
     fn write_open_file(&self, header: &FileHeader, file: &File, size: u64) -> Result<Checksum> {
         if size >= CLONED
+            && !self.is_rehearsal()
             && self.stores_plain_files()
             && let Some(checksum) = self.write_clone(header, file)?
         {
@@ -75,11 +76,12 @@ impl Transaction<'_> {
         if self.cannot_clone.load(Relaxed) {
             return Ok(None);
         }
-        let temp = self.stage.temp_name();
-        let file = self.stage.dir().create_file(&temp, 0o644)?;
+        let stage = self.stage()?;
+        let temp = stage.temp_name();
+        let file = stage.dir().create_file(&temp, 0o644)?;
         if !file.reflink_from(source)? {
             self.cannot_clone.store(true, Relaxed);
-            self.stage.dir().unlink(&temp)?;
+            stage.dir().unlink(&temp)?;
             return Ok(None);
         }
         let (checksum, size) = pieces(header, &mut &file, |_| Ok(()))?;
@@ -170,15 +172,16 @@ impl Transaction<'_> {
         }
         self.budget.take(bytes.len() as u64)?;
         self.count_written(bytes.len() as u64);
+        let Some(stage) = &self.stage else { return Ok(checksum) };
         if let Some(target) = &header.symlink_target {
-            self.stage_link(&self.stage.path_of(&name)?, header, target)?;
+            self.stage_link(&stage.path_of(&name)?, header, target)?;
             return Ok(checksum);
         }
-        let file = self.stage.create(&name)?;
+        let file = stage.create(&name)?;
         if self.repo.mode() == RepoMode::Archive {
             self.write_archive(&file, header, bytes)?;
         } else {
-            if bytes.len() >= DIRECT && self.stage.takes_direct_writes()? {
+            if bytes.len() >= DIRECT && stage.takes_direct_writes()? {
                 DirectWriter::new(&file).write_all(bytes)?;
             } else {
                 file.write_all(bytes)?;
@@ -190,12 +193,12 @@ impl Transaction<'_> {
 
     pub(super) fn adopt(&self, temp: &str, checksum: Checksum, size: u64) -> Result<()> {
         let name = ObjectName::new(checksum, ObjectType::File);
+        let stage = self.stage()?;
         if self.claim(name)? {
             self.count_written(size);
-            let path = self.stage.path_of(&name)?;
-            self.stage.dir().rename(temp, self.stage.dir(), path)?;
+            stage.dir().rename(temp, stage.dir(), stage.path_of(&name)?)?;
         } else {
-            self.stage.dir().unlink(temp)?;
+            stage.dir().unlink(temp)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use trefoil_format::checksum::Checksum;
 use trefoil_format::object::{ObjectName, ObjectType};
@@ -32,13 +32,13 @@ impl Transaction<'_> {
         name: &ObjectName,
         trusted: bool,
     ) -> Result<ImportMethod> {
-        let counter = match name.kind {
-            ObjectType::File => &self.tally.content_total,
-            _ => &self.tally.metadata_total,
-        };
+        let counter = self.counter(name.kind);
         if self.has_object(name)? {
             counter.fetch_add(1, Relaxed);
             return Ok(ImportMethod::Present);
+        }
+        if self.is_rehearsal() {
+            return self.rehearse_import(from, name, trusted);
         }
         if self.can_link(from, name)? {
             if !trusted {
@@ -56,9 +56,17 @@ impl Transaction<'_> {
         Ok(ImportMethod::Copy)
     }
 
+    /// The count of objects that were asked for.
+    pub(super) fn counter(&self, kind: ObjectType) -> &AtomicU64 {
+        match kind {
+            ObjectType::File => &self.tally.content_total,
+            _ => &self.tally.metadata_total,
+        }
+    }
+
     /// Metadata is the same in every mode; content only between equal modes, and where a file
     /// of `bare-user` needs nothing that `bare-user-only` cannot say. Nothing of another owner.
-    fn can_link(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
+    pub(super) fn can_link(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
         if from.owner() != self.repo.owner() {
             return Ok(false);
         }
@@ -75,7 +83,8 @@ impl Transaction<'_> {
     /// False where the file system does not allow this link; the object is copied then.
     fn link_object(&self, from: &Repo, name: &ObjectName) -> Result<bool> {
         let path = from.object_path(name);
-        match from.objects().link(&*path, self.stage.dir(), self.stage.path_of(name)?) {
+        let stage = self.stage()?;
+        match from.objects().link(&*path, stage.dir(), stage.path_of(name)?) {
             Ok(()) => {
                 self.staged.lock().expect("no holder panics").insert(*name);
                 self.count_linked(name);
@@ -89,14 +98,14 @@ impl Transaction<'_> {
         }
     }
 
-    fn count_linked(&self, name: &ObjectName) {
+    pub(super) fn count_linked(&self, name: &ObjectName) {
         match name.kind {
             ObjectType::File => self.tally.content_written.fetch_add(1, Relaxed),
             _ => self.tally.metadata_written.fetch_add(1, Relaxed),
         };
     }
 
-    fn import_metadata(&self, from: &Repo, name: &ObjectName) -> Result<()> {
+    pub(super) fn import_metadata(&self, from: &Repo, name: &ObjectName) -> Result<()> {
         let bytes = from.load_metadata(name.kind, &name.checksum)?;
         let actual = Checksum::of(&bytes);
         if actual != name.checksum {
@@ -116,9 +125,10 @@ impl Transaction<'_> {
         if !trusted || !self.is_staged(&found) {
             return Err(mismatch(name, actual));
         }
-        let (from, to) = (self.stage.path_of(&found)?, self.stage.path_of(name)?);
+        let stage = self.stage()?;
+        let (from, to) = (stage.path_of(&found)?, stage.path_of(name)?);
         // A second name, since another object may be what this content makes.
-        self.stage.dir().link(from, self.stage.dir(), to)?;
+        stage.dir().link(from, stage.dir(), to)?;
         self.staged.lock().expect("no holder panics").insert(*name);
         Ok(())
     }
@@ -137,7 +147,7 @@ fn is_canonical(from: &Repo, checksum: &Checksum) -> Result<bool> {
     }
 }
 
-fn verify(from: &Repo, name: &ObjectName) -> Result<()> {
+pub(super) fn verify(from: &Repo, name: &ObjectName) -> Result<()> {
     let actual = match name.kind {
         ObjectType::File => {
             let object = from.load_file(&name.checksum)?;

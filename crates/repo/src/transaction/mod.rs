@@ -5,6 +5,8 @@
 //! names are durable before any ref can point at them, and then moves the refs. Dying at any
 //! point leaves the refs as they were, or some of the queued refs moved to complete commits;
 //! the staging directory of a dead process is removed by the next transaction.
+//!
+//! A transaction of [`Repo::rehearse`] goes through all of it and writes nothing.
 
 mod adopt;
 mod archived;
@@ -13,12 +15,13 @@ mod file;
 mod folders;
 mod import;
 mod modes;
+mod rehearsal;
 mod resume;
 mod sizes;
 mod stage;
 mod stream;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -33,6 +36,7 @@ pub(crate) use archived::ArchivedFile;
 use claim::Known;
 pub use file::FileSource;
 pub use import::ImportMethod;
+pub use rehearsal::RefMove;
 use sizes::Sizes;
 use stage::{Leftover, Stage};
 
@@ -81,7 +85,10 @@ struct QueuedRefs {
 #[derive(Debug)]
 pub struct Transaction<'r> {
     repo: &'r Repo,
-    stage: Stage,
+    /// None where nothing is to be written.
+    stage: Option<Stage>,
+    /// Metadata that would be staged, where it is not.
+    kept: Mutex<HashMap<ObjectName, Vec<u8>>>,
     budget: SpaceBudget,
     staged: Mutex<HashSet<ObjectName>>,
     refs: Mutex<QueuedRefs>,
@@ -92,7 +99,7 @@ pub struct Transaction<'r> {
     /// Set once blocks could not be shared: the next file would fare no better.
     cannot_clone: AtomicBool,
     // Last, so that it is let go after the staging directory is gone.
-    _lock: RepoLock,
+    _lock: Option<RepoLock>,
 }
 
 impl Repo {
@@ -106,19 +113,7 @@ impl Repo {
         let lock = self.lock(LockMode::Shared)?;
         let budget = SpaceBudget::new(self)?;
         let stage = Stage::new(self, leftover)?;
-        Ok(Transaction {
-            repo: self,
-            stage,
-            budget,
-            staged: Mutex::default(),
-            refs: Mutex::default(),
-            complete: Mutex::default(),
-            tally: Tally::default(),
-            sizes: Sizes::default(),
-            known: Known::default(),
-            cannot_clone: AtomicBool::new(false),
-            _lock: lock,
-        })
+        Ok(Transaction::new(self, budget, Some(stage), Some(lock)))
     }
 }
 
@@ -134,6 +129,28 @@ impl Repo {
 }
 
 impl<'r> Transaction<'r> {
+    fn new(
+        repo: &'r Repo,
+        budget: SpaceBudget,
+        stage: Option<Stage>,
+        lock: Option<RepoLock>,
+    ) -> Self {
+        Transaction {
+            repo,
+            stage,
+            kept: Mutex::default(),
+            budget,
+            staged: Mutex::default(),
+            refs: Mutex::default(),
+            complete: Mutex::default(),
+            tally: Tally::default(),
+            sizes: Sizes::default(),
+            known: Known::default(),
+            cannot_clone: AtomicBool::new(false),
+            _lock: lock,
+        }
+    }
+
     /// The repository it writes to.
     pub fn repo(&self) -> &'r Repo {
         self.repo
@@ -159,8 +176,7 @@ impl<'r> Transaction<'r> {
                 )));
             }
             self.budget.take(bytes.len() as u64)?;
-            let file = self.stage.create(&name)?;
-            file.write_all(bytes)?;
+            self.stage_metadata(&name, bytes)?;
             self.tally.metadata_written.fetch_add(1, Relaxed);
         }
         Ok(())
@@ -186,16 +202,29 @@ impl<'r> Transaction<'r> {
     pub fn write_detached_bytes(&self, commit: &Checksum, bytes: &[u8]) -> Result<()> {
         let name = ObjectName::new(*commit, ObjectType::CommitMeta);
         if self.staged.lock().expect("no holder panics").insert(name) {
-            self.stage.create(&name)?.write_all(bytes)?;
+            self.stage_metadata(&name, bytes)?;
         }
         Ok(())
+    }
+
+    fn stage_metadata(&self, name: &ObjectName, bytes: &[u8]) -> Result<()> {
+        match &self.stage {
+            Some(stage) => Ok(stage.create(name)?.write_all(bytes)?),
+            None => {
+                self.keep(name, bytes.to_vec());
+                Ok(())
+            }
+        }
     }
 
     /// The bytes of a metadata object in this transaction or the repository.
     pub fn load_metadata(&self, kind: ObjectType, checksum: &Checksum) -> Result<Vec<u8>> {
         let name = ObjectName::new(*checksum, kind);
         if self.is_staged(&name) {
-            return Ok(self.stage.dir().read(self.stage.path_of(&name)?, MAX_METADATA_SIZE)?);
+            return match &self.stage {
+                Some(stage) => Ok(stage.dir().read(stage.path_of(&name)?, MAX_METADATA_SIZE)?),
+                None => self.kept(&name),
+            };
         }
         self.repo.load_metadata(kind, checksum)
     }
@@ -242,8 +271,9 @@ impl<'r> Transaction<'r> {
     }
 
     /// Makes everything durable and visible, objects before refs. With `core.fsync=false`
-    /// nothing is synced.
+    /// nothing is synced. A rehearsal ends without any of it.
     pub fn commit(self) -> Result<TransactionStats> {
+        let Some(stage) = &self.stage else { return Ok(self.stats()) };
         let staged = std::mem::take(&mut *self.staged.lock().expect("no holder panics"));
         let fsync = self.repo.config().fsync;
         let refs = std::mem::take(&mut *self.refs.lock().expect("no holder panics"));
@@ -254,7 +284,7 @@ impl<'r> Transaction<'r> {
             }
         } else {
             if fsync {
-                self.stage.dir().sync_fs()?;
+                stage.dir().sync_fs()?;
             }
             self.publish(&staged)?;
             self.publish_refs(&refs.plain, fsync)?;
@@ -262,7 +292,7 @@ impl<'r> Transaction<'r> {
         for ((collection, name), target) in &refs.collections {
             self.repo.set_collection_ref(collection, name, target.as_ref())?;
         }
-        self.stage.done();
+        stage.done();
         Ok(self.stats())
     }
 
@@ -270,11 +300,11 @@ impl<'r> Transaction<'r> {
     /// refs are written before, so that the one sync is for them as well; unless one is deleted,
     /// which may have to make way for another.
     fn publish_refs(&self, refs: &BTreeMap<Refspec, Option<Checksum>>, fsync: bool) -> Result<()> {
-        let repo = self.repo;
+        let (repo, dir) = (self.repo, self.stage()?.dir());
         let targets: Option<Vec<_>> =
             refs.iter().map(|(r, target)| Some((r, (*target)?))).collect();
         let stage = |(at, (refspec, target)): (usize, (&Refspec, Checksum))| {
-            repo.stage_ref(refspec, &target, self.stage.dir(), format!("ref-{at}"))
+            repo.stage_ref(refspec, &target, dir, format!("ref-{at}"))
         };
         let new = targets.map(|t| t.into_iter().enumerate().map(stage).collect::<Result<Vec<_>>>());
         if fsync {
@@ -301,7 +331,7 @@ impl<'r> Transaction<'r> {
             staged.iter().copied().partition(|name| name.kind == ObjectType::Commit);
         let folder = |name: &ObjectName| name.checksum.as_bytes()[0];
         first.sort_unstable_by_key(|name| name.checksum);
-        let mut own = match self.stage.folders() {
+        let mut own = match self.stage()?.folders() {
             // The folders come with their objects.
             Some(_) => None,
             None => self.repo.objects().own_folders()?,
@@ -313,6 +343,9 @@ impl<'r> Transaction<'r> {
 
     /// Marks a commit as incomplete at once, before its first object can become visible.
     pub fn mark_partial(&self, commit: &Checksum) -> Result<()> {
+        if self.is_rehearsal() {
+            return Ok(());
+        }
         self.repo.set_commit_state(commit, CommitState::Partial)
     }
 

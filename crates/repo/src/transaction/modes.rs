@@ -50,10 +50,10 @@ impl Transaction<'_> {
     pub(super) fn finish_bare(&self, file: &File, header: &FileHeader) -> Result<()> {
         match self.repo.mode() {
             RepoMode::Bare => {
-                if !self.stage.gives_owner(header.uid, header.gid) {
+                if !self.stage()?.gives_owner(header.uid, header.gid) {
                     file.set_owner(header.uid, header.gid)?;
                 }
-                if !self.stage.gives_mode(header.mode) {
+                if !self.stage()?.gives_mode(header.mode) {
                     file.set_mode(header.mode)?;
                 }
                 for (name, value) in header.xattrs.iter() {
@@ -78,7 +78,7 @@ impl Transaction<'_> {
     }
 
     pub(super) fn stage_link(&self, staged: &str, header: &FileHeader, target: &str) -> Result<()> {
-        let dir = self.stage.dir();
+        let dir = self.stage()?.dir();
         match self.repo.mode() {
             RepoMode::Archive => {
                 let file = dir.create_file(staged, 0o644)?;

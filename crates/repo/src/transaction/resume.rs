@@ -15,7 +15,7 @@ impl Repo {
     pub(crate) fn begin_resuming(&self) -> Result<Transaction<'_>> {
         let txn = self.begin_staged(Leftover::Keep)?;
         let found: Vec<String> = txn
-            .stage
+            .stage()?
             .dir()
             .entries()?
             .into_iter()
@@ -38,13 +38,14 @@ impl Transaction<'_> {
         {
             return Ok(Some(name));
         }
-        self.stage.dir().unlink(file)?;
+        self.stage()?.dir().unlink(file)?;
         Ok(None)
     }
 
     /// What cannot be read is not whole: it is fetched again.
     fn is_whole(&self, file: &str, name: &ObjectName) -> bool {
-        let dir = self.stage.dir();
+        let Ok(stage) = self.stage() else { return false };
+        let dir = stage.dir();
         let actual = match name.kind {
             ObjectType::File => match self.repo.load_file_at(dir, file, &name.checksum) {
                 Ok(Some(object)) => object.checksum().ok(),

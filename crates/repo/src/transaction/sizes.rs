@@ -61,10 +61,10 @@ impl Transaction<'_> {
     }
 
     /// The value of `ostree.sizes`, `None` where there is nothing to tell. The next commit
-    /// begins with nothing.
+    /// begins with nothing. A rehearsal packs nothing and knows of none.
     pub(crate) fn take_sizes(&self) -> Result<Option<Value>> {
         let noted: Vec<_> = std::mem::take(&mut *self.sizes.noted()).into_iter().collect();
-        if noted.is_empty() {
+        if noted.is_empty() || self.is_rehearsal() {
             return Ok(None);
         }
         let measured = noted.into_par_iter().map(|(checksum, (kind, unpacked))| {
@@ -82,7 +82,8 @@ impl Transaction<'_> {
     /// every object again to learn it; what is stored is what a pull will transfer.
     fn archived_size(&self, name: &ObjectName) -> Result<u64> {
         if self.is_staged(name) {
-            return Ok(self.stage.dir().stat(self.stage.path_of(name)?)?.size);
+            let stage = self.stage()?;
+            return Ok(stage.dir().stat(stage.path_of(name)?)?.size);
         }
         let mut repo = Some(self.repo);
         while let Some(archive) = repo.filter(|repo| repo.mode() == RepoMode::Archive) {

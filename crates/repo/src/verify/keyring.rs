@@ -1,5 +1,6 @@
 //! Where OpenPGP keyrings come from.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use trefoil_fsat::{Dir, FileKind};
@@ -187,10 +188,7 @@ pub fn import_keys(
     source: &Keyring,
     wanted: &[String],
 ) -> VerifyResult<usize> {
-    let mut ring = Keyring::default();
-    if let Some(content) = remote_keyring(repo, &remote.name, sources)? {
-        add(&mut ring, &content)?;
-    }
+    let mut ring = own_ring(repo, remote, sources)?;
     let added = ring.import(source, wanted)?;
     let content = ring.to_bytes()?;
     let file = keyring_name(&remote.name);
@@ -201,4 +199,46 @@ pub fn import_keys(
         _ => repo.replace_file(repo.dir(), &file, &content, repo.config().fsync)?,
     }
     Ok(added)
+}
+
+/// What [`import_keys`] would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyImport {
+    /// How many new certificates it would say that there are.
+    pub count: usize,
+    /// Those.
+    pub added: Vec<KeyInfo>,
+}
+
+/// Tells which certificates [`import_keys`] would add, and writes nothing.
+///
+/// # Errors
+/// As of [`import_keys`].
+pub fn plan_import_keys(
+    repo: &Repo,
+    remote: &Remote,
+    sources: &KeySources<'_>,
+    source: &Keyring,
+    wanted: &[String],
+) -> VerifyResult<KeyImport> {
+    let mut ring = own_ring(repo, remote, sources)?;
+    let here: BTreeSet<String> =
+        ring.keys(sources.now)?.iter().filter_map(fingerprint).map(str::to_string).collect();
+    let count = ring.import(source, wanted)?;
+    let mut added = ring.keys(sources.now)?;
+    added.retain(|key| fingerprint(key).is_none_or(|found| !here.contains(found)));
+    Ok(KeyImport { count, added })
+}
+
+fn fingerprint(key: &KeyInfo) -> Option<&str> {
+    key.subkeys.first().map(|primary| primary.fingerprint.as_str())
+}
+
+/// The keyring of the remote itself, empty where it has none.
+fn own_ring(repo: &Repo, remote: &Remote, sources: &KeySources<'_>) -> VerifyResult<Keyring> {
+    let mut ring = Keyring::default();
+    if let Some(content) = remote_keyring(repo, &remote.name, sources)? {
+        add(&mut ring, &content)?;
+    }
+    Ok(ring)
 }

@@ -18,7 +18,7 @@ use trefoil_sign::{SignError, Verifier};
 
 pub use error::{VerifyError, VerifyResult};
 pub use files::{key_file, key_verifier};
-pub use keyring::{KeyringOf, import_keys, keyring, list_keys};
+pub use keyring::{KeyImport, KeyringOf, import_keys, keyring, list_keys, plan_import_keys};
 pub use show::{gpg_reports, gpg_signatures, has_gpg_signature};
 
 use crate::remote::Remote;

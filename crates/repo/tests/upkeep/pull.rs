@@ -1,14 +1,15 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 
-use trefoil_repo::pull::{PullOptions, PullRef, pull_local};
+use trefoil_repo::pull::{PullOptions, PullRef, plan_pull_local, pull_local};
 use trefoil_repo::traverse::Depth;
 
 use crate::support::{Ground, chain, read};
 
 const MODES: [&str; 4] = ["archive", "bare-user", "bare-user-only", "bare"];
 
-/// What came over passes ostree's fsck and is what ostree brings over, in all pairs of modes.
+/// What came over passes ostree's fsck and is what ostree brings over, in all pairs of modes; and
+/// what was planned, without one call that could change anything.
 #[test]
 fn all_pairs_of_modes() {
     for from in MODES {
@@ -19,9 +20,14 @@ fn all_pairs_of_modes() {
             ground.init("theirs", to);
             ground.init("ours", to);
             let status = ground.ostree("theirs", &["pull-local", "repo"]);
-            let stats =
-                pull_local(&ground.open("ours"), &ground.open("repo"), &PullOptions::default())
-                    .unwrap_or_else(|e| panic!("{from} to {to}: {}", chain(&e)));
+            let (ours, source) = (ground.open("ours"), ground.open("repo"));
+            let pair = format!("{from} to {to}");
+            let plan = plan_pull_local(&ours, &source, &PullOptions::default());
+            let plan = plan.unwrap_or_else(|e| panic!("{pair}: {}", chain(&e)));
+            assert_eq!(ours.fs().mutations() + source.fs().mutations(), 0, "{from} to {to}");
+            let stats = pull_local(&ours, &source, &PullOptions::default())
+                .unwrap_or_else(|e| panic!("{pair}: {}", chain(&e)));
+            assert_eq!(plan.stats, stats, "{from} to {to}");
             assert_eq!(ground.objects("ours"), ground.objects("theirs"), "{from} to {to}");
             ground.fsck_clean("ours");
             let imported = format!(
@@ -68,8 +74,10 @@ fn nothing_of_another_owner_is_linked() {
     for (name, trusted) in [("trusted", true), ("verified", false)] {
         ground.init(name, "archive");
         let options = PullOptions { trusted, ..PullOptions::default() };
-        let stats = pull_local(&ground.open(name), &ground.open("repo"), &options).expect("pull");
-        assert_eq!(stats.linked, 0);
+        let (dest, source) = (ground.open(name), ground.open("repo"));
+        let plan = plan_pull_local(&dest, &source, &options).expect("plan");
+        let stats = pull_local(&dest, &source, &options).expect("pull");
+        assert_eq!((stats.linked, &plan.stats), (0, &stats));
     }
     for object in ground.objects("repo") {
         let inode = |repo: &str| fs::metadata(ground.object(repo, &object)).expect("file").ino();

@@ -31,6 +31,15 @@ impl MessageArgs {
         if self.editor {
             return self.edit(branch);
         }
+        self.given()
+    }
+
+    /// What [`MessageArgs::read`] would give, and `None` where an editor has the say.
+    pub fn foresee(&self) -> Result<Option<(String, String)>> {
+        if self.editor { Ok(None) } else { self.given().map(Some) }
+    }
+
+    fn given(&self) -> Result<(String, String)> {
         let body = match &self.body_file {
             Some(path) => user_files::read(path)?,
             None => self.body.clone().unwrap_or_default(),

@@ -3,6 +3,7 @@
 pub mod attributes;
 mod message;
 pub mod metadata;
+mod plan;
 mod tar;
 mod told;
 mod tree;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::name::Refspec;
-use trefoil_repo::commit::{CommitRequest, is_unchanged, write_signed_commit};
+use trefoil_repo::commit::{CommitRequest, is_unchanged, plan_commit, write_signed_commit};
 use trefoil_repo::{Repo, Transaction, TransactionStats};
 
 use crate::context::Context;
@@ -49,6 +50,9 @@ pub struct CommitArgs {
     /// Output more information in a KEY: VALUE format
     #[arg(long)]
     table_output: bool,
+    /// Only say what would be committed
+    #[arg(long)]
+    dry_run: bool,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -85,6 +89,15 @@ impl NotYet {
     }
 }
 
+impl CommitArgs {
+    /// Whether the same options give the same commit later: not where it has the time at which it
+    /// is made, what an editor says, or sizes that only packing tells.
+    fn foretells_checksum(&self) -> Result<bool> {
+        let timed = self.timestamp.is_some() || environment::text("SOURCE_DATE_EPOCH").is_some();
+        Ok(timed && self.message.foresee()?.is_some() && !self.tree.generate_sizes)
+    }
+}
+
 /// Runs `commit`.
 pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     args.missing.refuse()?;
@@ -102,15 +115,25 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     let metadata = args.metadata.collect(&repo, parent.as_ref())?;
     let detached = args.metadata.detached()?;
     let signers = args.sign.signers(cx, &args.sign_from_file)?;
-    let (subject, body) = args.message.read(args.branch.as_deref())?;
+    let (subject, body) = match args.dry_run {
+        false => args.message.read(args.branch.as_deref())?,
+        true => args.message.foresee()?.unwrap_or_default(),
+    };
     let timestamp = timestamp(&args)?;
     let progress = cx.progress("commit");
-    let transaction = repo.begin()?;
+    let transaction = match args.dry_run {
+        false => repo.begin()?,
+        true => repo.rehearse(),
+    };
     let imported = args.tree.import(cx, &transaction, args.path.as_deref(), parent.as_ref())?;
     let tree = imported.tree;
     if let Some(parent) = parent.filter(|_| args.skip_if_unchanged)
         && is_unchanged(&repo, &parent, &tree)?
     {
+        if args.dry_run {
+            let plan = plan_commit(&transaction, tree, Some(parent))?;
+            return plan::print(&args, cx, &plan, &plan::Outcome::None);
+        }
         let stats = transaction.stats();
         imported.save_index(cx, &repo)?;
         drop(progress);
@@ -118,9 +141,18 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     }
     let metadata = args.metadata.bind(&transaction, metadata, args.branch.as_deref(), &tree)?;
     let request = CommitRequest { tree, parent, subject, body, metadata, detached, timestamp };
-    let checksum = write_signed_commit(&transaction, request, |bytes, detached| {
-        signers.sign(&repo, bytes, detached)
-    })?;
+    let checksum =
+        write_signed_commit(&transaction, request, |bytes, detached| match args.dry_run {
+            false => signers.sign(&repo, bytes, detached),
+            true => signers.try_sign(&repo, bytes, detached).map(drop),
+        })?;
+    if args.dry_run {
+        let outcome = match args.foretells_checksum()? {
+            true => plan::Outcome::Commit(checksum),
+            false => plan::Outcome::SomeCommit,
+        };
+        return plan::print(&args, cx, &plan_commit(&transaction, tree, parent)?, &outcome);
+    }
     if let Some(branch) = branch {
         transaction.set_ref(branch, Some(checksum));
     }

@@ -50,7 +50,7 @@ pub struct TreeArgs {
     tar: TarArgs,
     /// Generate size information along with commit metadata (in archive repositories)
     #[arg(long)]
-    generate_sizes: bool,
+    pub generate_sizes: bool,
     #[arg(long, hide = true)]
     selinux_policy: Option<PathBuf>,
     #[arg(short = 'P', long, hide = true)]
@@ -255,7 +255,7 @@ fn import_path(
 ) -> Result<()> {
     let dir = cx.fs.open_dir(path)?;
     import_dir(transaction, &dir, tree, modifier)?;
-    if modifier.consume && path != Path::new(".") {
+    if modifier.consume && !transaction.is_rehearsal() && path != Path::new(".") {
         drop(dir);
         std::fs::remove_dir(path).context(format!("removing {}", path.display()))?;
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use trefoil_repo::remote::{IfExists, NewRemote, add_remote};
+use trefoil_repo::remote::{IfExists, NewRemote, add_remote, would_add_remote};
 use trefoil_sign::SignType;
 use trefoil_sign::gpg::Keyring;
 
@@ -77,6 +77,13 @@ pub fn run(args: AddArgs, cx: &Context) -> Result<()> {
     let new = NewRemote { url, branches, options: options(&args)? };
     let mut place = Place::open(cx, args.sysroot.as_deref())?;
     if args.dry_run {
+        if let Some(path) = &args.gpg_import {
+            gpg_import::add_file(cx, &mut Keyring::default(), path)?;
+        }
+        let (repo, remotes_d) = (&place.repo, place.remotes_d.as_ref());
+        if !would_add_remote(repo, remotes_d, name, &new, if_exists)? {
+            return cx.ui.line(format_args!("remote {name} is there and would be left as it is"));
+        }
         let url = new.url.as_deref().unwrap_or("(no address)");
         cx.ui.line(format_args!("would add remote {name}: {url}"))?;
         let branches = new.branches.iter().map(|branch| format!("branches={branch}"));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use trefoil_repo::remote::{delete_remote, find_remote};
+use trefoil_repo::remote::{delete_remote, would_delete_remote};
 
 use super::Place;
 use crate::context::Context;
@@ -31,8 +31,11 @@ pub fn run(args: DeleteArgs, cx: &Context) -> Result<()> {
     let mut place = Place::open(cx, args.sysroot.as_deref())?;
     let name = args.name.ok_or_else(|| CliError::usage("NAME must be specified"))?;
     if args.dry_run {
-        find_remote(&place.repo, place.remotes_d.as_ref(), &name)?;
-        return cx.ui.line(format_args!("would delete remote {name}"));
+        let remotes_d = place.remotes_d.as_ref();
+        return match would_delete_remote(&place.repo, remotes_d, &name, args.if_exists)? {
+            true => cx.ui.line(format_args!("would delete remote {name}")),
+            false => cx.ui.line(format_args!("there is no remote {name}")),
+        };
     }
     delete_remote(&mut place.repo, place.remotes_d.as_ref(), &name, args.if_exists)?;
     Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use trefoil_repo::remote::find_remote;
-use trefoil_repo::verify::{import_keys, key_file};
+use trefoil_repo::verify::{import_keys, key_file, plan_import_keys};
 use trefoil_sign::gpg::{KEYRING_LIMIT, Keyring};
 
 use super::Place;
@@ -28,6 +28,9 @@ pub struct GpgImportArgs {
     /// Use sysroot at PATH (overrides --repo)
     #[arg(long, value_name = "PATH")]
     sysroot: Option<PathBuf>,
+    /// Only say which keys would be imported
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `remote gpg-import`.
@@ -54,7 +57,31 @@ pub fn run(args: GpgImportArgs, cx: &Context) -> Result<()> {
     if !args.stdin && args.keyring.is_empty() {
         own_keys(cx, &mut source)?;
     }
-    import(cx, &place, name, &source, wanted)
+    match args.dry_run {
+        true => plan(cx, &place, name, &source, wanted),
+        false => import(cx, &place, name, &source, wanted),
+    }
+}
+
+/// Says which keys would come into the keyring of a remote.
+fn plan(
+    cx: &Context,
+    place: &Place,
+    name: &str,
+    source: &Keyring,
+    wanted: &[String],
+) -> Result<()> {
+    let remote = find_remote(&place.repo, place.remotes_d.as_ref(), name)?;
+    let sources = keys::sources(place.remotes_d.as_ref());
+    let plan = plan_import_keys(&place.repo, &remote, &sources, source, wanted)?;
+    for key in plan.added.iter().filter_map(|key| key.subkeys.first()) {
+        let fingerprint = &key.fingerprint;
+        cx.ui.line(format_args!("GPG key {fingerprint} would be imported to remote \"{name}\""))?;
+    }
+    match plan.count {
+        0 => cx.ui.line(format_args!("all keys are known for remote \"{name}\"")),
+        _ => Ok(()),
+    }
 }
 
 /// Adds the keys of a file.

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use clap::Args;
 use trefoil_fsat::Dir;
-use trefoil_repo::delta::{DeltaKeys, Limits, apply_offline};
+use trefoil_repo::delta::{DeltaKeys, DeltaPlan, Limits, apply_offline, plan_offline};
 use trefoil_sign::Verifier;
 
 use super::KeyArgs;
 use crate::context::Context;
 use crate::error::{CliError, Result};
-use crate::keys;
+use crate::{keys, size};
 
 /// Arguments of `static-delta apply-offline`.
 #[derive(Args, Debug)]
@@ -20,6 +20,9 @@ pub struct ApplyOfflineArgs {
     arguments: Vec<String>,
     #[command(flatten)]
     keys: KeyArgs,
+    /// Only say what would be imported
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `static-delta apply-offline`.
@@ -32,10 +35,30 @@ pub fn run(args: ApplyOfflineArgs, cx: &Context) -> Result<()> {
     let required = args.keys.named(texts);
     let keys = verifier.as_ref().map(|verifier| DeltaKeys { verifier, required });
     let (dir, file) = locate(cx, path.as_ref())?;
+    if args.dry_run {
+        return print_plan(cx, &plan_offline(&repo, &dir, &file, keys)?);
+    }
     let progress = cx.progress("apply delta");
     apply_offline(&repo, &dir, &file, keys, &Limits::default())?;
     drop(progress);
     Ok(())
+}
+
+fn print_plan(cx: &Context, plan: &DeltaPlan) -> Result<()> {
+    let to = plan.superblock.name.to;
+    match plan.has_commit {
+        true => cx.ui.line(format_args!("commit {to} is here already"))?,
+        false => cx.ui.line(format_args!("commit {to} would be imported"))?,
+    }
+    let parts = &plan.superblock.parts;
+    let bytes = plan.part_headers().map(|(_, part)| part.usize).fold(0, u64::saturating_add);
+    cx.ui.line(format_args!(
+        "{} of {} parts would be applied, {} uncompressed; {} more by changing directories",
+        plan.parts.len(),
+        parts.len(),
+        size::words(bytes),
+        plan.patched.len()
+    ))
 }
 
 /// The keys to check with. As in libostree it is no failure that there are none where none were

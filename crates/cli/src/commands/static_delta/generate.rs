@@ -6,7 +6,7 @@ use clap::Args;
 use trefoil_repo::Repo;
 use trefoil_repo::delta::{
     DeltaName, DeltaPlace, Endianness, GenerateOptions, GenerateReport, SignDelta, generate_delta,
-    has_delta,
+    has_delta, plan_generate,
 };
 use trefoil_sign::{SecretKey, SignType};
 
@@ -68,6 +68,9 @@ pub struct GenerateArgs {
     /// Read key(s) from file
     #[arg(long, value_name = "NAME")]
     keys_file: Option<PathBuf>,
+    /// Only say what would be in the delta
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Runs `static-delta generate`.
@@ -83,6 +86,9 @@ pub fn run(args: GenerateArgs, cx: &Context) -> Result<()> {
         sign: (!secret.is_empty()).then_some(&sign as SignDelta<'_>),
         ..options(&args)?
     };
+    if args.dry_run {
+        return plan(&args, cx, &repo, &name, &options);
+    }
     cx.ui.line("Generating static delta:")?;
     match name.from {
         Some(from) => cx.ui.line(format_args!("  From: {from}"))?,
@@ -102,6 +108,34 @@ pub fn run(args: GenerateArgs, cx: &Context) -> Result<()> {
     };
     drop(progress);
     cx.ui.words(words(&report))
+}
+
+/// Says what would be in the delta.
+fn plan(
+    args: &GenerateArgs,
+    cx: &Context,
+    repo: &Repo,
+    name: &DeltaName,
+    options: &GenerateOptions<'_>,
+) -> Result<()> {
+    let done = match &args.filename {
+        Some(path) if path.as_os_str().is_empty() => {
+            return Err(CliError::failed("Invalid 'filename' parameter"));
+        }
+        Some(path) => {
+            super::split_file(cx, path)?;
+            format!("written to {}", path.display())
+        }
+        None if has_delta(repo, name)? => "made anew".to_string(),
+        None => "made".to_string(),
+    };
+    let report = plan_generate(repo, name, options)?;
+    cx.ui.line(format_args!("delta {name} would be {done}"))?;
+    cx.ui.text(objects(&report))?;
+    cx.ui.line(format_args!(
+        "bsdiff={} objects\nfallbacks={} objects\nloose={} bytes",
+        report.bsdiff, report.fallbacks, report.loose_bytes
+    ))
 }
 
 fn delta_name(args: &GenerateArgs, repo: &Repo) -> Result<DeltaName> {
@@ -157,9 +191,9 @@ fn options(args: &GenerateArgs) -> Result<GenerateOptions<'static>> {
     Ok(options)
 }
 
-/// What `ostree` says of a delta it made. It counts the commit among the metadata.
-fn words(report: &GenerateReport) -> String {
-    let mut text = format!(
+/// The objects of a delta, of which `ostree` counts the commit among the metadata.
+fn objects(report: &GenerateReport) -> String {
+    format!(
         "modified: {}\nnew reachable: metadata={} content regular={} symlink={}\n\
          rollsum for {}/{} modified\n",
         report.modified,
@@ -168,7 +202,12 @@ fn words(report: &GenerateReport) -> String {
         report.symlinks,
         report.rollsum,
         report.modified
-    );
+    )
+}
+
+/// What `ostree` says of a delta it made.
+fn words(report: &GenerateReport) -> String {
+    let mut text = objects(report);
     let (mut compressed, mut uncompressed) = (0, 0);
     for (index, (objects, size, usize)) in report.parts.iter().enumerate() {
         let number = index + 1;

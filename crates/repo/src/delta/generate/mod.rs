@@ -15,6 +15,7 @@ use trefoil_sign::SignType;
 
 use crate::{Repo, RepoError, Result, TreeId};
 use difference::Items;
+use find::Difference;
 use output::Output;
 use pack::{Item, Packer};
 
@@ -111,13 +112,7 @@ pub fn generate_delta(
 ) -> Result<GenerateReport> {
     let _lock = repo.lock(LockMode::Shared)?;
     let commit_bytes = repo.load_metadata(ObjectType::Commit, &name.to)?;
-    let old = name.from.map(|from| root_of(repo, &from)).transpose()?;
-    let difference = find::find(repo, old, root_of(repo, &name.to)?)?;
-    let mut report = GenerateReport {
-        metadata: difference.metadata.len(),
-        dirtrees_read: difference.dirtrees_read,
-        ..GenerateReport::default()
-    };
+    let (difference, mut report) = find_difference(repo, &name)?;
     let Items { patched, others, fallbacks } =
         difference::items(repo, &difference, options, &mut report)?;
     let mut superblock = Superblock {
@@ -151,6 +146,34 @@ pub fn generate_delta(
     }
     output.finish(&signed(&superblock, options)?)?;
     Ok(report)
+}
+
+/// Tells what [`generate_delta`] would put into the delta, without packing, which is most of the
+/// work: [`GenerateReport::parts`] is empty. Similar files are compared. Writes nothing and takes
+/// no lock.
+///
+/// # Errors
+/// As of [`generate_delta`].
+pub fn plan_generate(
+    repo: &Repo,
+    name: &DeltaName,
+    options: &GenerateOptions<'_>,
+) -> Result<GenerateReport> {
+    let (difference, mut report) = find_difference(repo, name)?;
+    let items = difference::items(repo, &difference, options, &mut report)?;
+    report.patched = items.patched.len();
+    Ok(report)
+}
+
+fn find_difference(repo: &Repo, name: &DeltaName) -> Result<(Difference, GenerateReport)> {
+    let old = name.from.map(|from| root_of(repo, &from)).transpose()?;
+    let difference = find::find(repo, old, root_of(repo, &name.to)?)?;
+    let report = GenerateReport {
+        metadata: difference.metadata.len(),
+        dirtrees_read: difference.dirtrees_read,
+        ..GenerateReport::default()
+    };
+    Ok((difference, report))
 }
 
 fn root_of(repo: &Repo, commit: &Checksum) -> Result<TreeId> {

@@ -90,7 +90,10 @@ pub fn pull_remote(
     options: &PullOptions,
 ) -> Outcome<PullStats> {
     let wanted = Wanted::resolve(dest, source, options)?;
-    let txn = dest.begin_resuming()?;
+    let txn = match options.dry_run {
+        true => dest.rehearse(),
+        false => dest.begin_resuming()?,
+    };
     let mut engine = Engine::new(&txn, source, options, &wanted);
     engine.run()?;
     let (mut stats, finished) = engine.finish();
