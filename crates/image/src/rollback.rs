@@ -1,5 +1,5 @@
 use serde::Serialize;
-use trefoil_sysroot::ListPlan;
+use trefoil_sysroot::ListPreview;
 use trefoil_sysroot::spare::{SpareBuilder, Trust};
 
 use crate::attach::Access;
@@ -43,11 +43,15 @@ pub fn rollback(around: &Surroundings, place: &Place, os: Option<&str>) -> Resul
 ///
 /// # Errors
 /// As [`rollback`].
-pub fn plan_rollback(around: &Surroundings, place: &Place, os: Option<&str>) -> Result<ListPlan> {
+pub fn plan_rollback(
+    around: &Surroundings,
+    place: &Place,
+    os: Option<&str>,
+) -> Result<ListPreview> {
     let session = Session::open(around, place, Access::ReadOnly)?;
     let plan = {
         let sysroot = session.sysroot()?;
-        sysroot.plan_rollback(Some(&stateroot(&sysroot, os)?))?
+        sysroot.preview_list(sysroot.plan_rollback(Some(&stateroot(&sysroot, os)?))?)?
     };
     session.close()?;
     Ok(plan)

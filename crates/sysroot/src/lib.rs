@@ -34,7 +34,7 @@ pub use cleanup::{CleanupOptions, CleanupReport};
 pub use deployment::{Deployment, Unlocked, parse_name};
 pub use error::{Result, SysrootError};
 pub use kernel::{BootFile, DeviceTree, KernelLayout};
-pub use list_plan::{Leftovers, ListPlan};
+pub use list_plan::{Leftovers, ListPlan, ListPreview};
 pub use lock::SysrootLock;
 pub use manage::ListReport;
 pub use staged::{FinalizeReport, Finalized};

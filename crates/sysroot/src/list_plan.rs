@@ -20,8 +20,14 @@ pub struct ListPlan {
     pub deployment: Deployment,
     /// The new list; its first boots next.
     pub list: Vec<Deployment>,
-    /// What lies in the sysroot and the new list does not need.
-    pub leftovers: Leftovers,
+}
+
+/// A plan and what a cleanup after it deletes, to be shown. What is carried out is the plan alone:
+/// nothing that lies about in a sysroot may be in the way of a rollback.
+#[derive(Clone, Debug)]
+pub struct ListPreview {
+    plan: ListPlan,
+    leftovers: Leftovers,
 }
 
 /// What a cleanup deletes of a sysroot. Objects of its repository are not part of it.
@@ -47,7 +53,7 @@ impl Sysroot {
         }
         let mut list = self.deployments().to_vec();
         list.remove(index);
-        self.plan_list(deployment, list)
+        Ok(plan_list(deployment, list))
     }
 
     /// Plans [`Sysroot::set_default`]. Changes nothing.
@@ -59,7 +65,7 @@ impl Sysroot {
         let mut list = self.deployments().to_vec();
         let first = list.remove(index);
         list.insert(0, first);
-        self.plan_list(deployment, list)
+        Ok(plan_list(deployment, list))
     }
 
     /// Plans [`Sysroot::rollback`]. Changes nothing.
@@ -98,7 +104,7 @@ impl Sysroot {
         }
         let mut list = self.deployments().to_vec();
         list[index].entry.set("options", &kargs.to_string());
-        self.plan_list(deployment, list)
+        Ok(plan_list(deployment, list))
     }
 
     /// Finds what a [`Sysroot::cleanup`] would delete besides objects. Changes nothing.
@@ -111,13 +117,10 @@ impl Sysroot {
         Ok(Leftovers { trees, boot_files })
     }
 
-    /// A staged deployment is the first, or it is taken back.
-    fn plan_list(&self, deployment: Deployment, mut list: Vec<Deployment>) -> Result<ListPlan> {
-        if !list.first().is_some_and(|first| first.staged) {
-            list.retain(|deployment| !deployment.staged);
-        }
-        let leftovers = self.leftovers_of(&list)?;
-        Ok(ListPlan { deployment, list, leftovers })
+    /// Adds to a plan what it leaves to be deleted. Changes nothing.
+    pub fn preview_list(&self, plan: ListPlan) -> Result<ListPreview> {
+        let leftovers = self.leftovers_of(&plan.list)?;
+        Ok(ListPreview { plan, leftovers })
     }
 
     /// Carries a plan out that was made under the same lock, and cleans up after it.
@@ -135,6 +138,14 @@ impl Sysroot {
     }
 }
 
+/// A staged deployment is the first, or it is taken back.
+fn plan_list(deployment: Deployment, mut list: Vec<Deployment>) -> ListPlan {
+    if !list.first().is_some_and(|first| first.staged) {
+        list.retain(|deployment| !deployment.staged);
+    }
+    ListPlan { deployment, list }
+}
+
 /// A plan in JSON: deployments and trees as `STATEROOT/CHECKSUM.SERIAL`.
 #[derive(Serialize)]
 struct View<'a> {
@@ -144,12 +155,12 @@ struct View<'a> {
     boot_files: &'a [String],
 }
 
-impl Serialize for ListPlan {
+impl Serialize for ListPreview {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let label = |d: &Deployment| format!("{}/{}", d.stateroot, d.name());
         let view = View {
-            deployment: label(&self.deployment),
-            list: self.list.iter().map(label).collect(),
+            deployment: label(&self.plan.deployment),
+            list: self.plan.list.iter().map(label).collect(),
             trees: self.leftovers.trees.iter().map(ToString::to_string).collect(),
             boot_files: &self.leftovers.boot_files,
         };
@@ -157,14 +168,15 @@ impl Serialize for ListPlan {
     }
 }
 
-impl fmt::Display for ListPlan {
+impl fmt::Display for ListPreview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, deployment) in self.list.iter().enumerate() {
+        let ListPlan { deployment: about, list } = &self.plan;
+        for (index, deployment) in list.iter().enumerate() {
             let Deployment { stateroot, entry, .. } = deployment;
             let first = if index == 0 { " (default)" } else { "" };
             writeln!(f, "would list: {index} {stateroot}/{}{first}", deployment.name())?;
-            let changed = deployment.same_as(&self.deployment)
-                && entry.get("options") != self.deployment.entry.get("options");
+            let changed =
+                deployment.same_as(about) && entry.get("options") != about.entry.get("options");
             if let (true, Some(options)) = (changed, entry.get("options")) {
                 writeln!(f, "  with kernel arguments: {options}")?;
             }

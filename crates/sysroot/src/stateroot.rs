@@ -44,13 +44,21 @@ pub fn init_fs(root: &Dir, epoch: Epoch, mode: RepoMode) -> Result<()> {
     Ok(())
 }
 
-/// What [`init_fs`] would make: directories and repository that are not there. Changes nothing.
+/// What [`init_fs`] would make: directories that are not there, and what makes a repository of
+/// `ostree/repo`. Changes nothing.
 pub fn missing_of_fs(root: &Dir, epoch: Epoch) -> Result<Vec<&'static str>> {
     let mut missing = Vec::new();
     for (name, _) in directories(epoch) {
         if !root.exists(name)? {
             missing.push(*name);
         }
+    }
+    let has_repo = match root.exists("ostree/repo")? {
+        true => !Repo::would_create(&root.open_dir_following("ostree/repo")?)?,
+        false => false,
+    };
+    if !has_repo {
+        missing.push("ostree/repo/config");
     }
     Ok(missing)
 }

@@ -128,3 +128,36 @@ fn a_cleanup_deletes_what_was_named() {
     assert!(!tree(&lost).exists());
     assert_eq!(site.must("admin cleanup --dry-run").out, "would free: 0 objects, 0 bytes\n");
 }
+
+/// Guards that going back does not wait for a tidy sysroot: what cannot be cleaned up is told when
+/// the other deployment boots already, as it was before there were plans.
+#[test]
+fn nothing_that_lies_about_is_in_the_way() {
+    let (site, names) = two_deployments();
+    let stray = site.path("sysroot/ostree/deploy/testos/deploy/stray");
+    fs::create_dir(stray).expect("it is new");
+    let said = site.trefoil("admin rollback --os=testos");
+    assert!(said.err.contains("Invalid deploy name 'stray'"), "{said:?}");
+    assert_eq!(listed(&site), [names[1].clone(), names[0].clone()]);
+}
+
+/// Guards the plans of a sysroot that is not there yet.
+#[test]
+fn a_new_sysroot_is_planned() {
+    let site = Site::new();
+    fs::create_dir(site.path("fresh")).expect("it is new");
+    let expected = ["boot", "ostree", "ostree/repo", "ostree/deploy", "ostree/repo/config"]
+        .map(|name| format!("would make: {name}\n"))
+        .concat();
+    let init_fs = "admin init-fs fresh --modern --dry-run";
+    assert_eq!(site.must(init_fs).out, expected);
+    let said = site.must("admin stateroot-init --sysroot=fresh os --dry-run");
+    assert_eq!(said.out, expected.clone() + "would make: ostree/deploy/os\n");
+    assert_eq!(fs::read_dir(site.path("fresh")).expect("it is there").count(), 0);
+    // Directories alone are no repository.
+    fs::create_dir_all(site.path("fresh/ostree/repo")).expect("they are new");
+    let left = "would make: boot\nwould make: ostree/deploy\nwould make: ostree/repo/config\n";
+    assert_eq!(site.must(init_fs).out, left);
+    site.must("admin init-fs fresh --modern");
+    assert_eq!(site.must(init_fs).out, "");
+}

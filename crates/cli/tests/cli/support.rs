@@ -176,15 +176,8 @@ impl Lab {
 
     /// Runs our program on another repository than `repo`.
     pub fn trefoil_on(&self, repo: &str, words: &[&str]) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_trefoil"))
-            .args(words)
-            .arg(format!("--repo={repo}"))
-            .current_dir(self.dir.path())
-            .env("LC_ALL", "C.UTF-8")
-            .env("TZ", "UTC")
-            .output()
-            .expect("the program can be started");
-        Said::of(&output)
+        let program = env!("CARGO_BIN_EXE_trefoil").as_ref();
+        self.run_on(program, words, Some(&format!("--repo={repo}")))
     }
 
     /// Runs our program, which has to succeed.
@@ -197,9 +190,13 @@ impl Lab {
     fn run(&self, program: &Path, words: &[&str]) -> Said {
         // A word that is no verb knows no --repo either.
         let verb_known = !words[words.len() - 1].starts_with("nosuchverb") && words != ["remote"];
+        self.run_on(program, words, verb_known.then_some("--repo=repo"))
+    }
+
+    fn run_on(&self, program: &Path, words: &[&str], repo: Option<&str>) -> Said {
         let output = Command::new(program)
             .args(words)
-            .args(verb_known.then_some("--repo=repo"))
+            .args(repo)
             .current_dir(self.dir.path())
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")

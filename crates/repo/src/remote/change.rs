@@ -61,11 +61,10 @@ pub fn add_remote(
     new: &NewRemote,
     if_exists: IfExists,
 ) -> Result<bool> {
-    if !would_add_remote(repo, remotes_d, name, new, if_exists)? {
+    let Some(existing) = place_of(repo, remotes_d, name, new, if_exists)? else {
         return Ok(false);
-    }
+    };
     let group = group_of(name);
-    let existing = own_remote(repo, remotes_d, name)?;
     let file = match (&existing, remotes_d) {
         (Some(Remote { source: RemoteSource::File(file), .. }), Some(dir)) => {
             Some((dir, file.clone()))
@@ -99,9 +98,22 @@ pub fn would_add_remote(
     new: &NewRemote,
     if_exists: IfExists,
 ) -> Result<bool> {
+    Ok(place_of(repo, remotes_d, name, new, if_exists)?.is_some())
+}
+
+/// The remote that would be replaced, none where the name is free; `None` where it is taken and
+/// the remote stays.
+fn place_of(
+    repo: &Repo,
+    remotes_d: Option<&Dir>,
+    name: &str,
+    new: &NewRemote,
+    if_exists: IfExists,
+) -> Result<Option<Option<Remote>>> {
     check_name(name)?;
-    match (own_remote(repo, remotes_d, name)?, if_exists) {
-        (Some(_), IfExists::Keep) => return Ok(false),
+    let existing = own_remote(repo, remotes_d, name)?;
+    match (&existing, if_exists) {
+        (Some(_), IfExists::Keep) => return Ok(None),
         (Some(remote), IfExists::Refuse) => {
             let place = match &remote.source {
                 RemoteSource::File(file) => file.as_str(),
@@ -115,7 +127,7 @@ pub fn would_add_remote(
     }
     new.write_to(&mut KeyFile::default(), &group_of(name))
         .map_err(|source| RepoError::Config { path: repo.path().to_path_buf(), source })?;
-    Ok(true)
+    Ok(Some(existing))
 }
 
 /// Removes a remote and its keyring. False where there was none and `missing_ok`.
@@ -128,10 +140,8 @@ pub fn delete_remote(
     name: &str,
     missing_ok: bool,
 ) -> Result<bool> {
-    check_name(name)?;
-    match own_remote(repo, remotes_d, name)?.map(|remote| remote.source) {
-        None if missing_ok => return Ok(false),
-        None => return Err(RepoError::Refused(format!("Remote \"{name}\" not found"))),
+    match to_delete(repo, remotes_d, name, missing_ok)?.map(|remote| remote.source) {
+        None => return Ok(false),
         Some(RemoteSource::File(file)) => {
             if let Some(dir) = remotes_d {
                 dir.unlink(&file)?;
@@ -158,11 +168,19 @@ pub fn would_delete_remote(
     name: &str,
     missing_ok: bool,
 ) -> Result<bool> {
+    Ok(to_delete(repo, remotes_d, name, missing_ok)?.is_some())
+}
+
+fn to_delete(
+    repo: &Repo,
+    remotes_d: Option<&Dir>,
+    name: &str,
+    missing_ok: bool,
+) -> Result<Option<Remote>> {
     check_name(name)?;
     match own_remote(repo, remotes_d, name)? {
-        Some(_) => Ok(true),
-        None if missing_ok => Ok(false),
-        None => Err(RepoError::Refused(format!("Remote \"{name}\" not found"))),
+        None if !missing_ok => Err(RepoError::Refused(format!("Remote \"{name}\" not found"))),
+        found => Ok(found),
     }
 }
 

@@ -1,6 +1,6 @@
 use trefoil_format::kargs::KernelArgs;
 
-use super::{LOCKED, STATE};
+use super::{LOCKED, STATE, StagedState};
 use crate::{Result, Sysroot, SysrootError, SysrootLock};
 
 impl Sysroot {
@@ -10,9 +10,7 @@ impl Sysroot {
     /// # Errors
     /// Nothing is staged.
     pub fn set_finalization_locked(&mut self, _lock: &SysrootLock, on: bool) -> Result<bool> {
-        let Some(mut state) = self.staged_state().cloned() else {
-            return Err(SysrootError::Refused("No staged deployment".into()));
-        };
+        let mut state = self.to_finish()?.clone();
         if state.locked == on {
             return Ok(false);
         }
@@ -29,16 +27,17 @@ impl Sysroot {
     /// # Errors
     /// Nothing is staged.
     pub fn would_lock_finalization(&self, on: bool) -> Result<bool> {
+        Ok(self.to_finish()?.locked != on)
+    }
+
+    fn to_finish(&self) -> Result<&StagedState> {
         let state = self.staged_state();
-        let state = state.ok_or_else(|| SysrootError::Refused("No staged deployment".into()))?;
-        Ok(state.locked != on)
+        state.ok_or_else(|| SysrootError::Refused("No staged deployment".into()))
     }
 
     /// Replaces the kernel arguments that the staged deployment will have.
     pub(crate) fn set_staged_kargs(&mut self, kargs: &KernelArgs) -> Result<()> {
-        let Some(mut state) = self.staged_state().cloned() else {
-            return Err(SysrootError::Refused("No staged deployment".into()));
-        };
+        let mut state = self.to_finish()?.clone();
         state.kargs = Some(kargs.to_strings());
         self.ensure_run()?.write(STATE, &state.to_bytes(), 0o644)?;
         self.reload()

@@ -92,7 +92,7 @@ fn set_kargs(args: SetKargsArgs, target: &Target<'_>) -> Result<()> {
     kargs.append_all(&args.append);
     kargs.append_all(&args.arguments);
     let plan = sysroot.plan_set_kargs(0, &kargs)?;
-    let Some(lock) = lock else { return target.cx.ui.text(plan) };
+    let Some(lock) = lock else { return target.cx.ui.text(sysroot.preview_list(plan)?) };
     let report = sysroot.apply_list(&lock, plan, &EngineArgs::default().builder())?;
     target.announce(report.swap.message())
 }

@@ -21,7 +21,7 @@ pub struct RollbackArgs {
 pub fn run(args: RollbackArgs, target: &Target<'_>) -> Result<()> {
     let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let plan = sysroot.plan_rollback(args.os.as_deref())?;
-    let Some(lock) = lock else { return target.cx.ui.text(plan) };
+    let Some(lock) = lock else { return target.cx.ui.text(sysroot.preview_list(plan)?) };
     let report = sysroot.apply_list(&lock, plan, &EngineArgs::default().builder())?;
     target.announce(report.swap.message())?;
     let (stateroot, name) = (&report.deployment.stateroot, report.deployment.name());

@@ -22,7 +22,7 @@ pub fn run(args: SetDefaultArgs, target: &Target<'_>) -> Result<()> {
     let index = index_argument(&args.arguments)?;
     let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let plan = sysroot.plan_set_default(index)?;
-    let Some(lock) = lock else { return target.cx.ui.text(plan) };
+    let Some(lock) = lock else { return target.cx.ui.text(sysroot.preview_list(plan)?) };
     let report = sysroot.apply_list(&lock, plan, &EngineArgs::default().builder())?;
     target.announce(report.swap.message())?;
     target.say_freed(report.cleanup.pruned)

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use trefoil_repo::RepoMode;
-use trefoil_sysroot::{Epoch, init_fs};
+use trefoil_sysroot::{Epoch, init_fs, missing_of_fs};
 
 use super::target::Target;
 use crate::error::{CliError, Result};
@@ -43,7 +43,9 @@ fn dry_run(name: &str, target: &Target<'_>) -> Result<()> {
     if root.exists("ostree/repo")? {
         target.open()?.check_new_stateroot(name)?;
     } else {
-        target.cx.ui.line("would make: ostree/repo, boot")?;
+        for missing in missing_of_fs(&root, Epoch::Modern)? {
+            target.cx.ui.line(format_args!("would make: {missing}"))?;
+        }
     }
     target.cx.ui.line(format_args!("would make: ostree/deploy/{name}"))
 }

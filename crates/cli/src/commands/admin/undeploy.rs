@@ -24,7 +24,7 @@ pub fn run(args: UndeployArgs, target: &Target<'_>) -> Result<()> {
     let index = index_argument(&args.arguments)?;
     let (mut sysroot, lock) = target.open_unless(args.dry_run)?;
     let plan = sysroot.plan_undeploy(index)?;
-    let Some(lock) = lock else { return target.cx.ui.text(plan) };
+    let Some(lock) = lock else { return target.cx.ui.text(sysroot.preview_list(plan)?) };
     let report = sysroot.apply_list(&lock, plan, &args.engine.builder())?;
     target.announce(report.swap.message())?;
     target.cx.ui.line(format_args!("Deleted deployment {}", report.deployment.name()))?;

@@ -34,12 +34,13 @@ impl MessageArgs {
         self.given()
     }
 
-    /// What [`MessageArgs::read`] would give, and `None` where an editor has the say.
-    pub fn foresee(&self) -> Result<Option<(String, String)>> {
-        if self.editor { Ok(None) } else { self.given().map(Some) }
+    /// Whether an editor has the say.
+    pub fn is_edited(&self) -> bool {
+        self.editor
     }
 
-    fn given(&self) -> Result<(String, String)> {
+    /// What the options say; where an editor has the say, what it begins with.
+    pub fn given(&self) -> Result<(String, String)> {
         let body = match &self.body_file {
             Some(path) => user_files::read(path)?,
             None => self.body.clone().unwrap_or_default(),

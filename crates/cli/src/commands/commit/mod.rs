@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 use trefoil_format::checksum::Checksum;
 use trefoil_format::name::Refspec;
-use trefoil_repo::commit::{CommitRequest, is_unchanged, plan_commit, write_signed_commit};
+use trefoil_repo::commit::{CommitRequest, is_unchanged, write_signed_commit};
 use trefoil_repo::{Repo, Transaction, TransactionStats};
 
 use crate::context::Context;
@@ -92,9 +92,9 @@ impl NotYet {
 impl CommitArgs {
     /// Whether the same options give the same commit later: not where it has the time at which it
     /// is made, what an editor says, or sizes that only packing tells.
-    fn foretells_checksum(&self) -> Result<bool> {
+    fn foretells_checksum(&self) -> bool {
         let timed = self.timestamp.is_some() || environment::text("SOURCE_DATE_EPOCH").is_some();
-        Ok(timed && self.message.foresee()?.is_some() && !self.tree.generate_sizes)
+        timed && !self.message.is_edited() && !self.tree.generate_sizes
     }
 }
 
@@ -117,7 +117,7 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
     let signers = args.sign.signers(cx, &args.sign_from_file)?;
     let (subject, body) = match args.dry_run {
         false => args.message.read(args.branch.as_deref())?,
-        true => args.message.foresee()?.unwrap_or_default(),
+        true => args.message.given()?,
     };
     let timestamp = timestamp(&args)?;
     let progress = cx.progress("commit");
@@ -131,8 +131,8 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
         && is_unchanged(&repo, &parent, &tree)?
     {
         if args.dry_run {
-            let plan = plan_commit(&transaction, tree, Some(parent))?;
-            return plan::print(&args, cx, &plan, &plan::Outcome::None);
+            drop(progress);
+            return plan::print(&args, cx, &transaction, tree, Some(parent), None);
         }
         let stats = transaction.stats();
         imported.save_index(cx, &repo)?;
@@ -147,11 +147,8 @@ pub fn run(args: CommitArgs, cx: &Context) -> Result<()> {
             true => signers.try_sign(&repo, bytes, detached).map(drop),
         })?;
     if args.dry_run {
-        let outcome = match args.foretells_checksum()? {
-            true => plan::Outcome::Commit(checksum),
-            false => plan::Outcome::SomeCommit,
-        };
-        return plan::print(&args, cx, &plan_commit(&transaction, tree, parent)?, &outcome);
+        drop(progress);
+        return plan::print(&args, cx, &transaction, tree, parent, Some(checksum));
     }
     if let Some(branch) = branch {
         transaction.set_ref(branch, Some(checksum));
@@ -194,6 +191,13 @@ fn timestamp(args: &CommitArgs) -> Result<u64> {
 #[derive(Debug, serde::Serialize)]
 struct CommitReport {
     commit: String,
+    #[serde(flatten)]
+    objects: ObjectsView,
+}
+
+/// The objects of a commit that was made, or would be, for `--json`.
+#[derive(Debug, serde::Serialize)]
+struct ObjectsView {
     metadata_total: u64,
     metadata_written: u64,
     content_total: u64,
@@ -202,23 +206,28 @@ struct CommitReport {
     content_bytes_written: u64,
 }
 
+impl From<&TransactionStats> for ObjectsView {
+    fn from(stats: &TransactionStats) -> Self {
+        ObjectsView {
+            metadata_total: stats.metadata_objects_total,
+            metadata_written: stats.metadata_objects_written,
+            content_total: stats.content_objects_total,
+            content_written: stats.content_objects_written,
+            content_cache_hits: stats.content_cache_hits,
+            content_bytes_written: stats.content_bytes_written,
+        }
+    }
+}
+
 fn print(
     args: &CommitArgs,
     cx: &Context,
     commit: &Checksum,
     stats: &TransactionStats,
 ) -> Result<()> {
-    let report = CommitReport {
-        commit: commit.to_hex(),
-        metadata_total: stats.metadata_objects_total,
-        metadata_written: stats.metadata_objects_written,
-        content_total: stats.content_objects_total,
-        content_written: stats.content_objects_written,
-        content_cache_hits: stats.content_cache_hits,
-        content_bytes_written: stats.content_bytes_written,
-    };
+    let objects = ObjectsView::from(stats);
     if args.json {
-        return cx.ui.json(&report);
+        return cx.ui.json(&CommitReport { commit: commit.to_hex(), objects });
     }
     if !args.table_output {
         return cx.ui.line(commit);
@@ -226,12 +235,12 @@ fn print(
     cx.ui.text(format_args!(
         "Commit: {}\nMetadata Total: {}\nMetadata Written: {}\nContent Total: {}\n\
          Content Written: {}\nContent Cache Hits: {}\nContent Bytes Written: {}\n",
-        report.commit,
-        report.metadata_total,
-        report.metadata_written,
-        report.content_total,
-        report.content_written,
-        report.content_cache_hits,
-        report.content_bytes_written,
+        commit,
+        objects.metadata_total,
+        objects.metadata_written,
+        objects.content_total,
+        objects.content_written,
+        objects.content_cache_hits,
+        objects.content_bytes_written,
     ))
 }

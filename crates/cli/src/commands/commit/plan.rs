@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 use trefoil_format::checksum::Checksum;
-use trefoil_repo::commit::CommitPlan;
+use trefoil_repo::commit::{CommitPlan, plan_commit};
+use trefoil_repo::{Transaction, TreeId};
 
-use super::CommitArgs;
+use super::{CommitArgs, ObjectsView};
 use crate::context::Context;
 use crate::error::Result;
 use crate::size;
 
 /// What would become of a commit.
-pub enum Outcome {
+enum Outcome {
     /// It would be this one.
     Commit(Checksum),
     /// It would be one whose checksum depends on when and how it is made.
@@ -33,12 +34,8 @@ struct PlanView<'a> {
     parent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<ChangesView>,
-    metadata_total: u64,
-    metadata_written: u64,
-    content_total: u64,
-    content_written: u64,
-    content_cache_hits: u64,
-    content_bytes_written: u64,
+    #[serde(flatten)]
+    objects: ObjectsView,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,8 +45,24 @@ struct ChangesView {
     changed: u64,
 }
 
-/// Says what a commit would be.
-pub fn print(args: &CommitArgs, cx: &Context, plan: &CommitPlan, outcome: &Outcome) -> Result<()> {
+/// Says what a commit of `tree`, rehearsed as `commit`, would be; none where it would not be made.
+pub fn print(
+    args: &CommitArgs,
+    cx: &Context,
+    transaction: &Transaction<'_>,
+    tree: TreeId,
+    parent: Option<Checksum>,
+    commit: Option<Checksum>,
+) -> Result<()> {
+    let outcome = match commit {
+        None => Outcome::None,
+        Some(commit) if args.foretells_checksum() => Outcome::Commit(commit),
+        Some(_) => Outcome::SomeCommit,
+    };
+    tell(args, cx, &plan_commit(transaction, tree, parent)?, &outcome)
+}
+
+fn tell(args: &CommitArgs, cx: &Context, plan: &CommitPlan, outcome: &Outcome) -> Result<()> {
     if args.json {
         return cx.ui.json(&view(args, plan, outcome));
     }
@@ -108,11 +121,6 @@ fn view<'a>(args: &'a CommitArgs, plan: &CommitPlan, outcome: &Outcome) -> PlanV
         dirmeta: plan.tree.meta.to_hex(),
         parent: plan.parent.map(|parent| parent.to_hex()),
         changes,
-        metadata_total: plan.stats.metadata_objects_total,
-        metadata_written: plan.stats.metadata_objects_written,
-        content_total: plan.stats.content_objects_total,
-        content_written: plan.stats.content_objects_written,
-        content_cache_hits: plan.stats.content_cache_hits,
-        content_bytes_written: plan.stats.content_bytes_written,
+        objects: ObjectsView::from(&plan.stats),
     }
 }

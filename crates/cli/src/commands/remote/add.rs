@@ -97,7 +97,7 @@ pub fn run(args: AddArgs, cx: &Context) -> Result<()> {
     }
     add_remote(&mut place.repo, place.remotes_d.as_ref(), name, &new, if_exists)?;
     match &args.gpg_import {
-        Some(_) => gpg_import::import(cx, &place, name, &source, &[]),
+        Some(_) => gpg_import::import(cx, &place, name, &source, &[], false),
         None => Ok(()),
     }
 }

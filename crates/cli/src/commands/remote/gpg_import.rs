@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use trefoil_repo::remote::find_remote;
-use trefoil_repo::verify::{import_keys, key_file, plan_import_keys};
+use trefoil_repo::verify::{KeyImport, import_keys, key_file, plan_import_keys};
 use trefoil_sign::gpg::{KEYRING_LIMIT, Keyring};
 
 use super::Place;
@@ -57,31 +57,7 @@ pub fn run(args: GpgImportArgs, cx: &Context) -> Result<()> {
     if !args.stdin && args.keyring.is_empty() {
         own_keys(cx, &mut source)?;
     }
-    match args.dry_run {
-        true => plan(cx, &place, name, &source, wanted),
-        false => import(cx, &place, name, &source, wanted),
-    }
-}
-
-/// Says which keys would come into the keyring of a remote.
-fn plan(
-    cx: &Context,
-    place: &Place,
-    name: &str,
-    source: &Keyring,
-    wanted: &[String],
-) -> Result<()> {
-    let remote = find_remote(&place.repo, place.remotes_d.as_ref(), name)?;
-    let sources = keys::sources(place.remotes_d.as_ref());
-    let plan = plan_import_keys(&place.repo, &remote, &sources, source, wanted)?;
-    for key in plan.added.iter().filter_map(|key| key.subkeys.first()) {
-        let fingerprint = &key.fingerprint;
-        cx.ui.line(format_args!("GPG key {fingerprint} would be imported to remote \"{name}\""))?;
-    }
-    match plan.count {
-        0 => cx.ui.line(format_args!("all keys are known for remote \"{name}\"")),
-        _ => Ok(()),
-    }
+    import(cx, &place, name, &source, wanted, args.dry_run)
 }
 
 /// Adds the keys of a file.
@@ -101,17 +77,33 @@ fn own_keys(cx: &Context, ring: &mut Keyring) -> Result<()> {
     Ok(())
 }
 
-/// Puts keys into the keyring of a remote and says how many were new.
+/// Puts keys into the keyring of a remote and says how many were new; in a dry run only which
+/// would be.
 pub fn import(
     cx: &Context,
     place: &Place,
     name: &str,
     source: &Keyring,
     wanted: &[String],
+    dry_run: bool,
 ) -> Result<()> {
     let remote = find_remote(&place.repo, place.remotes_d.as_ref(), name)?;
     let sources = keys::sources(place.remotes_d.as_ref());
+    if dry_run {
+        return tell(cx, name, &plan_import_keys(&place.repo, &remote, &sources, source, wanted)?);
+    }
     let imported = import_keys(&place.repo, &remote, &sources, source, wanted)?;
     let plural = if imported == 1 { "" } else { "s" };
     cx.ui.line(format_args!("Imported {imported} GPG key{plural} to remote \"{name}\""))
+}
+
+fn tell(cx: &Context, name: &str, plan: &KeyImport) -> Result<()> {
+    for key in plan.added.iter().filter_map(|key| key.subkeys.first()) {
+        let fingerprint = &key.fingerprint;
+        cx.ui.line(format_args!("GPG key {fingerprint} would be imported to remote \"{name}\""))?;
+    }
+    match plan.count {
+        0 => cx.ui.line(format_args!("all keys are known for remote \"{name}\"")),
+        _ => Ok(()),
+    }
 }
